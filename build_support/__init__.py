@@ -1,0 +1,1 @@
+"""What setup.py needs: third-party sources, compilation of C files, build switches."""

@@ -1,0 +1,80 @@
+"""The build switches of the environment, as compiler and linker flags."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from setuptools.errors import BaseError  # type: ignore[attr-defined, unused-ignore]
+
+_SANITIZERS = ("address", "undefined", "leak", "thread")
+
+
+def _is_on(env: Mapping[str, str], name: str) -> bool:
+    value = env.get(name, "").strip().lower()
+    if value in ("", "0", "no", "false", "off"):
+        return False
+    if value in ("1", "yes", "true", "on"):
+        return True
+    raise BaseError(f"{name} must be 0 or 1, not {env[name]!r}")
+
+
+@dataclass(frozen=True)
+class Switches:
+    """What was asked for.
+
+    CUVEE_DEBUG=1               no optimisation, full debug information, assertions
+    CUVEE_SANITIZE=a,b          address, undefined, leak or thread sanitizer, assertions
+    CUVEE_COVERAGE=1            gcov counters, assertions
+    CUVEE_WERROR=1              a warning in our own files is an error
+    CUVEE_BUILD_SYSTEM_LIBS=1   the system's libuv and llhttp
+    """
+
+    debug: bool = False
+    sanitize: tuple[str, ...] = ()
+    coverage: bool = False
+    werror: bool = False
+    system_libs: bool = False
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> Switches:
+        """Read the switches; a value that means nothing is an error."""
+        sanitize = tuple(s for s in env.get("CUVEE_SANITIZE", "").replace(" ", "").split(",") if s)
+        for name in sanitize:
+            if name not in _SANITIZERS:
+                raise BaseError(f"CUVEE_SANITIZE: {name!r} is none of {', '.join(_SANITIZERS)}")
+        return cls(
+            debug=_is_on(env, "CUVEE_DEBUG"),
+            sanitize=sanitize,
+            coverage=_is_on(env, "CUVEE_COVERAGE"),
+            werror=_is_on(env, "CUVEE_WERROR"),
+            system_libs=_is_on(env, "CUVEE_BUILD_SYSTEM_LIBS"),
+        )
+
+    def third_party_flags(self) -> list[str]:
+        """Flags for the compilation of libuv and llhttp."""
+        flags = ["-fPIC", "-fvisibility=hidden"]
+        flags += ["-O0", "-g3"] if self.debug else ["-O3", "-g"]
+        if self.sanitize:
+            flags += ["-O1", "-fno-omit-frame-pointer", f"-fsanitize={','.join(self.sanitize)}"]
+            flags += ["-fno-sanitize-recover=all"] if "undefined" in self.sanitize else []
+        if self.with_assertions():  # glibc's fortification wants optimisation, and hides from ASan
+            return [*flags, "-UNDEBUG", "-U_FORTIFY_SOURCE"]
+        return [*flags, "-DNDEBUG"]
+
+    def own_flags(self) -> list[str]:
+        """Flags for the compilation of our own files."""
+        flags = ["-std=gnu11", *self.third_party_flags(), "-Wall", "-Wextra"]
+        flags += ["-Werror"] if self.werror else []
+        flags += ["--coverage", "-O0"] if self.coverage else []
+        return flags
+
+    def link_flags(self) -> list[str]:
+        """Flags for linking."""
+        flags = [f"-fsanitize={','.join(self.sanitize)}"] if self.sanitize else []
+        return flags + (["--coverage"] if self.coverage else [])
+
+    def with_assertions(self) -> bool:
+        """Whether assert() checks."""
+        return self.debug or self.coverage or bool(self.sanitize)

@@ -1,0 +1,74 @@
+"""Builds the extension `cuvee._core`; everything that is not C is in pyproject.toml."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.command.sdist import sdist
+from setuptools.errors import BaseError, CompileError, LinkError  # type: ignore[attr-defined, unused-ignore]
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))  # an isolated build does not have it there
+
+from build_support import compiler, libraries, sources  # noqa: E402
+from build_support.switches import Switches  # noqa: E402
+
+
+class BuildCore(build_ext):
+    """Compiles csrc/ in parallel, only what has changed, and links libuv and llhttp into it."""
+
+    def build_extension(self, ext: Extension) -> None:
+        """Build one extension; every failure is one line."""
+        switches = Switches.from_env()
+        cc = [*self.compiler.compiler_so]
+        compiler.require(cc)
+        self.need_python_header()
+        work = Path(self.build_temp).absolute()
+        library = libraries.prepare(ROOT, work, switches, compiler.driver(cc))
+        flags = [*switches.own_flags(), f'-DCUVEE_VERSION="{self.distribution.get_version()}"']
+        flags += [f"-I{ROOT / 'csrc'}", *library.includes]
+        flags += [f"-I{name}" for name in self.compiler.include_dirs]
+        files = [ROOT / name for name in ext.sources]
+        objects = compiler.compile_all(cc, flags, files, ROOT, work)
+        try:
+            self.compiler.link_shared_object(
+                [*map(str, objects), *library.objects],
+                self.get_ext_fullpath(ext.name),
+                extra_postargs=[*switches.link_flags(), *library.link_flags],
+                build_temp=self.build_temp,
+            )
+        except LinkError as error:
+            raise CompileError(f"{ext.name} does not link (the linker's messages stand above)") from error
+
+    def need_python_header(self) -> None:
+        """Say which package is missing, in place of the compiler's hundred lines."""
+        paths = {*self.compiler.include_dirs, sysconfig.get_path("include")}
+        if not any(Path(path, "Python.h").is_file() for path in paths):
+            raise BaseError(
+                f"there is no Python.h for Python {sys.version_info[0]}.{sys.version_info[1]} in "
+                f"{sysconfig.get_path('include')}; install Python's headers (python3-dev)"
+            )
+
+
+class SourceDistribution(sdist):
+    """Adds the third-party sources, so that the result builds without an index."""
+
+    def make_release_tree(self, base_dir: str, files: list[str]) -> None:
+        """Copy our files, then unpack the pinned archives beside them."""
+        super().make_release_tree(base_dir, files)
+        sources.fill(Path(base_dir) / "third_party")
+
+
+setup(
+    ext_modules=[
+        Extension(
+            "cuvee._core",
+            sources=sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("csrc/**/*.c")),
+        )
+    ],
+    cmdclass={"build_ext": BuildCore, "sdist": SourceDistribution},
+)
