@@ -9,17 +9,23 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.command.sdist import sdist
-from setuptools.errors import BaseError, CompileError, LinkError  # type: ignore[attr-defined, unused-ignore]
+from setuptools.errors import LinkError
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))  # an isolated build does not have it there
 
 from build_support import compiler, libraries, sources  # noqa: E402
+from build_support.errors import BuildError  # noqa: E402
 from build_support.switches import Switches  # noqa: E402
 
 
 class BuildCore(build_ext):
     """Compiles csrc/ in parallel, only what has changed, and links libuv and llhttp into it."""
+
+    def finalize_options(self) -> None:
+        """Keep the objects of each kind of build apart."""
+        super().finalize_options()
+        self.build_temp = str(Path(self.build_temp) / Switches.from_env().name())
 
     def build_extension(self, ext: Extension) -> None:
         """Build one extension; every failure is one line."""
@@ -42,13 +48,15 @@ class BuildCore(build_ext):
                 build_temp=self.build_temp,
             )
         except LinkError as error:
-            raise CompileError(f"{ext.name} does not link (the linker's messages stand above)") from error
+            raise BuildError(
+                f"{ext.name} does not link (the linker's messages stand above)"
+            ) from error
 
     def need_python_header(self) -> None:
         """Say which package is missing, in place of the compiler's hundred lines."""
         paths = {*self.compiler.include_dirs, sysconfig.get_path("include")}
         if not any(Path(path, "Python.h").is_file() for path in paths):
-            raise BaseError(
+            raise BuildError(
                 f"there is no Python.h for Python {sys.version_info[0]}.{sys.version_info[1]} in "
                 f"{sysconfig.get_path('include')}; install Python's headers (python3-dev)"
             )
@@ -60,7 +68,7 @@ class SourceDistribution(sdist):
     def make_release_tree(self, base_dir: str, files: list[str]) -> None:
         """Copy our files, then unpack the pinned archives beside them."""
         super().make_release_tree(base_dir, files)
-        sources.fill(Path(base_dir) / "third_party")
+        sources.ship(ROOT, Path(base_dir, "third_party"))
 
 
 setup(

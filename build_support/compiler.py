@@ -16,18 +16,18 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from setuptools.errors import CompileError
+from .errors import BuildError
 
 
 def require(command: Sequence[str]) -> None:
     """End with one line where the compiler is missing."""
     if not command or shutil.which(command[0]) is None:
         name = command[0] if command else "cc"
-        raise CompileError(f"there is no C compiler {name!r}; install gcc or clang, or set CC")
+        raise BuildError(f"there is no C compiler {name!r}; install gcc or clang, or set CC")
 
 
 def driver(compile_command: Sequence[str]) -> list[str]:
-    """The compiler and the target options of Python's own compile command, without its other flags."""
+    """The compiler and the target options out of Python's own compile command."""
     words = list(compile_command)
     kept = words[:1]
     position = 1
@@ -89,7 +89,11 @@ def jobs() -> int:
 
 
 def compile_all(
-    compiler: Sequence[str], flags: Sequence[str], sources: Sequence[Path], root: Path, objects: Path
+    compiler: Sequence[str],
+    flags: Sequence[str],
+    sources: Sequence[Path],
+    root: Path,
+    objects: Path,
 ) -> list[Path]:
     """Compile the sources, which lie below root, to objects/SAME/PATH.o; return the objects."""
     require(compiler)
@@ -107,5 +111,5 @@ def compile_all(
         results = list(pool.map(lambda item: _compile(*item), todo))
     failed = [item[0][-3] for item, worked in zip(todo, results, strict=True) if not worked]
     if failed:
-        raise CompileError(f"the C compiler refused {', '.join(failed)} (its messages stand above)")
+        raise BuildError(f"the C compiler refused {', '.join(failed)} (its messages stand above)")
     return targets

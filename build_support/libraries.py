@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from setuptools.errors import BaseError  # type: ignore[attr-defined, unused-ignore]
-
 from . import compiler, sources
+from .errors import BuildError
 from .pins import LIBUV, LLHTTP, Pin
 from .switches import Switches
 
@@ -50,19 +49,24 @@ def _uv_platform() -> tuple[list[str], list[str], list[str]]:
     libuv marks its functions as exported; the linker hides them again, so that another extension
     with a libuv of its own (uvloop) never meets ours.
     """
-    if sys.platform.startswith("linux"):
+    platform: str = sys.platform  # so that a type checker reads every branch
+    if platform.startswith("linux"):
         defines = ["-D_GNU_SOURCE", "-D_POSIX_C_SOURCE=200112"]
-        return (_UV_COMMON + _UV_LINUX).split(), defines, ["-Wl,--exclude-libs,ALL", "-lpthread", "-ldl", "-lrt"]
-    if sys.platform == "darwin":
+        return (
+            (_UV_COMMON + _UV_LINUX).split(),
+            defines,
+            ["-Wl,--exclude-libs,ALL", "-lpthread", "-ldl", "-lrt"],
+        )
+    if platform == "darwin":
         defines = ["-D_DARWIN_UNLIMITED_SELECT=1", "-D_DARWIN_USE_64_BIT_INODE=1"]
         return (_UV_COMMON + _UV_DARWIN).split(), defines, ["-Wl,-exported_symbol,_PyInit__core"]
-    raise BaseError(f"cuvee builds on Linux and macOS, not on {sys.platform}")
+    raise BuildError(f"cuvee builds on Linux and macOS, not on {platform}")
 
 
 def _archive_tool() -> list[str]:
     tool = shlex.split(os.environ.get("AR", "ar"))
     if shutil.which(tool[0]) is None:
-        raise BaseError(f"there is no {tool[0]!r} to make a static library with; install binutils")
+        raise BuildError(f"there is no {tool[0]!r} to make a static library with; install binutils")
     return tool
 
 
@@ -86,7 +90,9 @@ def _build_static(
         return cached
     files = [folder / "src" / f"{name}.c" for name in names]
     includes = [f"-I{folder / 'include'}", f"-I{folder / 'src'}"]
-    objects = compiler.compile_all(cc, [*flags, *includes], files, folder, work / pin.library / digest)
+    objects = compiler.compile_all(
+        cc, [*flags, *includes], files, folder, work / pin.library / digest
+    )
     made = work / f"{pin.library}-{digest}.a"
     made.unlink(missing_ok=True)
     subprocess.run([*_archive_tool(), "rcs", str(made), *map(str, objects)], check=True)
@@ -115,7 +121,9 @@ def _ask_pkg_config(name: str) -> Library | None:
     tool = os.environ.get("PKG_CONFIG", "pkg-config")
     try:
         answers = [
-            shlex.split(subprocess.check_output([tool, what, name], stderr=subprocess.DEVNULL, text=True))
+            shlex.split(
+                subprocess.check_output([tool, what, name], stderr=subprocess.DEVNULL, text=True)
+            )
             for what in ("--cflags", "--libs")
         ]
     except (OSError, subprocess.CalledProcessError):
@@ -134,7 +142,7 @@ def _system_llhttp(cc: Sequence[str]) -> Library:
         stderr=subprocess.DEVNULL,
     )
     if probe.returncode:
-        raise BaseError(
+        raise BuildError(
             "CUVEE_BUILD_SYSTEM_LIBS=1, but there is no llhttp.h: install the system's llhttp with "
             "its headers (libllhttp-dev), or unset the variable"
         )
@@ -145,7 +153,7 @@ def _system(cc: Sequence[str]) -> Library:
     compiler.require(cc)
     uv = _ask_pkg_config("libuv")
     if uv is None:
-        raise BaseError(
+        raise BuildError(
             "CUVEE_BUILD_SYSTEM_LIBS=1, but pkg-config finds no libuv: install pkg-config and the "
             "system's libuv with its headers (libuv1-dev), or unset the variable"
         )

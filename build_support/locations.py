@@ -41,7 +41,7 @@ def _run_pip(*arguments: str) -> str:
 
 
 def parse_pip_config(text: str) -> dict[str, str]:
-    """Read the lines of `pip config list`: the environment wins over a command, that over global."""
+    """Read `pip config list`: the environment wins over a command, that over global."""
     rank = {"global": 0, "install": 1, "download": 2, ":env:": 3}
     found: dict[str, tuple[int, str]] = {}
     for line in text.splitlines():

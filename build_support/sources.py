@@ -12,9 +12,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from setuptools.errors import BaseError  # type: ignore[attr-defined, unused-ignore]
-
 from . import index
+from .errors import BuildError
 from .locations import find_locations
 from .pins import PINS, Pin
 
@@ -55,10 +54,10 @@ def read_archive(pin: Pin) -> bytes:
     try:
         content = index.fetch(pin.project, pin.archive, pin.sha256, find_locations())
     except index.NotFoundError as error:
-        raise BaseError(
+        raise BuildError(
             f"cannot get {pin.archive}, which holds the sources of {pin.library} {pin.version} "
-            f"({error}). Name a reachable index in PIP_INDEX_URL, or put the file into {cached.parent}, "
-            "or set CUVEE_BUILD_SYSTEM_LIBS=1 to use the system's libuv and llhttp."
+            f"({error}). Name a reachable index in PIP_INDEX_URL, or put the file into "
+            f"{cached.parent}, or set CUVEE_BUILD_SYSTEM_LIBS=1 to use the system's libuv and llhttp."
         ) from None
     try:
         write_atomically(cached, content)
@@ -93,7 +92,7 @@ def unpack(pin: Pin, archive: bytes, target: Path) -> None:
             path.write_bytes(file.read())
             count += 1
     if not count:
-        raise BaseError(f"{pin.archive} holds no sources of {pin.library} under {pin.root}")
+        raise BuildError(f"{pin.archive} holds no sources of {pin.library} under {pin.root}")
 
 
 def _stamp() -> str:
@@ -120,8 +119,17 @@ def fill(folder: Path) -> None:
     write_atomically(folder / _STAMP, _stamp().encode())
 
 
+def ship(root: Path, folder: Path) -> None:
+    """Fill the third-party folder of a source distribution that is made from `root`."""
+    shipped = root / "third_party"
+    if is_complete(shipped):  # `root` is an unpacked source distribution itself
+        shutil.copytree(shipped, folder, dirs_exist_ok=True)
+    else:
+        fill(folder)
+
+
 def locate(root: Path, build_folder: Path) -> Path:
-    """Return a folder with all sources: the one in a source distribution, or one below the build."""
+    """Return a folder with all sources: a source distribution's own, or one below the build."""
     shipped = root / "third_party"
     if is_complete(shipped):
         return shipped

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from setuptools.errors import BaseError  # type: ignore[attr-defined, unused-ignore]
+from .errors import BuildError
 
 _SANITIZERS = ("address", "undefined", "leak", "thread")
 
@@ -17,7 +17,7 @@ def _is_on(env: Mapping[str, str], name: str) -> bool:
         return False
     if value in ("1", "yes", "true", "on"):
         return True
-    raise BaseError(f"{name} must be 0 or 1, not {env[name]!r}")
+    raise BuildError(f"{name} must be 0 or 1, not {env[name]!r}")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Switches:
         sanitize = tuple(s for s in env.get("CUVEE_SANITIZE", "").replace(" ", "").split(",") if s)
         for name in sanitize:
             if name not in _SANITIZERS:
-                raise BaseError(f"CUVEE_SANITIZE: {name!r} is none of {', '.join(_SANITIZERS)}")
+                raise BuildError(f"CUVEE_SANITIZE: {name!r} is none of {', '.join(_SANITIZERS)}")
         return cls(
             debug=_is_on(env, "CUVEE_DEBUG"),
             sanitize=sanitize,
@@ -74,6 +74,12 @@ class Switches:
         """Flags for linking."""
         flags = [f"-fsanitize={','.join(self.sanitize)}"] if self.sanitize else []
         return flags + (["--coverage"] if self.coverage else [])
+
+    def name(self) -> str:
+        """A name for the objects of this kind of build, so that kinds do not replace each other."""
+        parts = ["debug"] if self.debug else []
+        parts += ["coverage"] if self.coverage else []
+        return "-".join([*parts, *self.sanitize]) or "release"
 
     def with_assertions(self) -> bool:
         """Whether assert() checks."""

@@ -1,0 +1,116 @@
+# One entry point for people and for CI. PYTHON=... picks the interpreter; each has its own environment.
+#
+#   make demo     build cuvee and serve the example on http://127.0.0.1:8000
+#   make test     everything that the tests need, then the tests (ARGS="-k name" narrows them)
+#   make check    formatting, lint, layers, types, stubs
+#   make format   rewrite what `make check` would complain about
+#   make c-test   the C units under ASan and UBSan
+#   make asan     the Python tests under ASan and UBSan
+#   make leaks    the leak scenarios
+#   make full     all of these, and the tests that take minutes
+#   make bench    cuvee beside its peers
+#   make sdist wheel clean
+
+PYTHON_FOUND := $(shell sh tools/find_python.sh)
+PYTHON ?= $(PYTHON_FOUND)
+ifeq ($(origin PYTHON), file)
+VENV ?= .venv
+else
+VENV ?= .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d%s" % (*sys.version_info[:2], sys.abiflags))')
+endif
+
+BIN := $(VENV)/bin
+DEMO_PORT ?= 8000
+ARGS ?=
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+C_FILES := $(wildcard csrc/*.[ch] csrc/*/*.[ch])
+BUILD_INPUTS := $(C_FILES) $(wildcard python/cuvee/*.py python/cuvee/*/*.py python/cuvee/*.pyi) \
+	$(wildcard build_support/*.py) setup.py pyproject.toml
+TEST_REQUIREMENTS := requirements/test.txt requirements/build.txt $(wildcard examples/*/requirements.txt)
+FORMATTED_C := $(C_FILES) $(wildcard tests/c/*.[ch] tests/c/*/*.[ch])
+
+.PHONY: demo build test check lint format types stubtest c-test asan leaks full bench sdist wheel clean
+.DEFAULT_GOAL := build
+
+$(VENV)/.venv-made:
+	@sh tools/make_venv.sh "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+$(VENV)/.build-tools: requirements/build.txt $(VENV)/.venv-made
+	@$(BIN)/python -m pip install -qq -r requirements/build.txt
+	@touch $@
+
+# A real install, so that what is tested is what ships. The objects of the last build are kept.
+$(VENV)/.built: $(BUILD_INPUTS) $(VENV)/.build-tools
+	@rm -rf build/lib* python/cuvee.egg-info
+	@$(BIN)/python -m pip install -qq --no-build-isolation --no-deps --force-reinstall .
+	@touch $@
+
+$(VENV)/.test-tools: $(TEST_REQUIREMENTS) $(VENV)/.build-tools
+	@$(BIN)/python -m pip install -qq -r requirements/test.txt
+	@touch $@
+
+$(VENV)/.lint-tools: requirements/lint.txt $(TEST_REQUIREMENTS) $(VENV)/.build-tools
+	@$(BIN)/python -m pip install -qq -r requirements/lint.txt
+	@touch $@
+
+$(VENV)/.demo-tools: examples/fastapi_demo/requirements.txt $(VENV)/.venv-made
+	@$(BIN)/python -m pip install -qq -r examples/fastapi_demo/requirements.txt
+	@touch $@
+
+build: $(VENV)/.built
+
+demo: $(VENV)/.built $(VENV)/.demo-tools
+	@exec $(BIN)/cuvee main:app --app-dir examples/fastapi_demo --port $(DEMO_PORT)
+
+test: $(VENV)/.built $(VENV)/.test-tools
+	@sh tools/system_tools.sh chromium || true
+	@$(BIN)/python -m pytest tests examples $(ARGS)
+
+check: lint types stubtest
+
+lint: $(VENV)/.lint-tools
+	@$(BIN)/python tools/lint_layers.py
+	@$(BIN)/python tools/lint_c.py
+	@$(BIN)/clang-format --dry-run -Werror $(FORMATTED_C)
+	@$(BIN)/ruff format -q --check .
+	@$(BIN)/ruff check -q .
+
+format: $(VENV)/.lint-tools
+	@$(BIN)/clang-format -i $(FORMATTED_C)
+	@$(BIN)/ruff format -q .
+	@$(BIN)/ruff check -q --fix .
+
+types: $(VENV)/.lint-tools
+	@$(BIN)/mypy
+
+stubtest: $(VENV)/.built $(VENV)/.lint-tools
+	@cd $(VENV) && bin/python -m mypy.stubtest cuvee._core
+
+c-test: $(VENV)/.build-tools
+	@CUVEE_SANITIZE=address,undefined CUVEE_WERROR=1 $(BIN)/python tools/c_test.py $(ARGS)
+
+asan: $(VENV)/.test-tools
+	@sh tools/asan.sh $(BIN)/python $(ARGS)
+
+leaks: $(VENV)/.built $(VENV)/.test-tools
+	@$(BIN)/python -m pytest tests/leaks --full $(ARGS)
+
+full: check c-test asan
+	@sh tools/system_tools.sh chromium || true
+	@$(BIN)/python -m pytest tests examples --full $(ARGS)
+
+bench: $(VENV)/.built
+	@sh tools/system_tools.sh wrk
+	@$(BIN)/python -m pip install -qq -r benchmarks/peers.txt
+	@cd benchmarks && ../$(BIN)/python run.py $(ARGS)
+
+sdist wheel: $(VENV)/.build-tools
+	@$(BIN)/python -m pip install -qq build
+	@$(BIN)/python -m build -q --no-isolation --$@ .
+	@ls dist
+
+clean:
+	rm -rf build dist third_party .venv* python/cuvee.egg-info .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
