@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+
+from benchmarks.pinning import pinned
 
 _UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 60e6}
 
@@ -37,14 +38,14 @@ def run(url: str, connections: int, seconds: float, core: int) -> Load:
     """Keep `connections` busy for a while. Any failed request is an error."""
     # wrk takes whole seconds only.
     command = [require_wrk(), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
-    finished = subprocess.run(
-        [*command, "--latency", url],
-        capture_output=True,
-        text=True,
-        timeout=seconds + 30,
-        check=False,
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
-    )
+    with pinned(core):
+        finished = subprocess.run(
+            [*command, "--latency", url],
+            capture_output=True,
+            text=True,
+            timeout=seconds + 30,
+            check=False,
+        )
     if finished.returncode != 0:
         raise LoadError(f"wrk: {(finished.stderr or finished.stdout).strip()}")
     return parse(finished.stdout)

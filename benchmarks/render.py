@@ -53,11 +53,14 @@ def _table(report: dict[str, Any]) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     system = machine["system"].partition("-")[0]
     log = "on" if machine["access_log"] else "off"
-    lines = [
+    conditions = (
         f"{machine['python']} on one core ({machine['cpu']}, {system}), "
         f"{machine['connections']} connections, access log {log}; "
         f"medians of {machine['rounds']} interleaved rounds of {machine['seconds']} s, "
-        f"{machine['date']}; {packages}.",
+        f"{machine['date']}; {packages}."
+    )
+    lines = [
+        conditions,
         "",
         "| work | server | CPU µs per request | ratio | requests/s | p50 ms | p99 ms |",
         "|---|---|---:|---:|---:|---:|---:|",

@@ -19,8 +19,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import load
-import servers
+# Run as a script, it is not part of a package yet.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks import load, servers
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,9 @@ def _measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     try:
         for label, peer in options.servers.items():
             server = servers.start(
-                label, peer, options.python, work.app, options.server_core, options.access_log
+                label,
+                peer.command(options.python, work.app, options.access_log),
+                options.server_core,
             )
             running.append(server)
             _check_answer(server, work)
@@ -165,7 +169,8 @@ def _summary(server: servers.RunningServer, baseline: servers.RunningServer) -> 
     """Medians over the rounds; the ratio is the median of each round's own ratio."""
 
     def median(key: str) -> float:
-        return statistics.median(one[key] for one in server.rounds)
+        middle: float = statistics.median(one[key] for one in server.rounds)
+        return middle
 
     ratios = [
         mine["cpu_us_per_request"] / theirs["cpu_us_per_request"]

@@ -7,9 +7,10 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from benchmarks.pinning import pinned
 
 APPS = Path(__file__).parent / "apps"
 TICK = os.sysconf("SC_CLK_TCK")
@@ -17,34 +18,28 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Peer:
-    """A server program: the arguments that serve an app on a port, and its packages."""
+    """A server program that takes the options of uvicorn, its packages, and further options."""
 
-    arguments: Callable[[str, int, bool], list[str]]
+    module: str
     packages: tuple[str, ...]
+    options: tuple[str, ...] = ()
 
-
-def _uvicorn_like(module: str, *more: str) -> Callable[[str, int, bool], list[str]]:
-    def arguments(app: str, port: int, access_log: bool) -> list[str]:
+    def command(self, python: str, app: str, access_log: bool) -> list[str]:
+        """What serves an app; `--port` comes behind it."""
         log = "--access-log" if access_log else "--no-access-log"
         # The access log needs the info level; without it, nothing but warnings is wanted.
         level = "info" if access_log else "warning"
-        line = ["-m", module, app, "--app-dir", str(APPS), "--port", str(port)]
-        return [*line, log, "--log-level", level, *more]
-
-    return arguments
+        line = [python, "-m", self.module, app, "--app-dir", str(APPS)]
+        return [*line, log, "--log-level", level, *self.options]
 
 
-# One entry a server. The arguments go to the Python interpreter that has its packages.
+# One entry a server.
+_FASTEST = ("--loop", "uvloop", "--http", "httptools")
+_UVICORN = ("uvicorn", "uvloop", "httptools")
 PEERS = {
-    "cuvee": Peer(_uvicorn_like("cuvee"), ("cuvee",)),
-    "uvicorn": Peer(
-        _uvicorn_like("uvicorn", "--loop", "uvloop", "--http", "httptools"),
-        ("uvicorn", "uvloop", "httptools"),
-    ),
-    "uvicorn-plain": Peer(
-        _uvicorn_like("uvicorn", "--loop", "uvloop", "--http", "httptools", "--no-proxy-headers"),
-        ("uvicorn", "uvloop", "httptools"),
-    ),
+    "cuvee": Peer("cuvee", ("cuvee",)),
+    "uvicorn": Peer("uvicorn", _UVICORN, _FASTEST),
+    "uvicorn-plain": Peer("uvicorn", _UVICORN, (*_FASTEST, "--no-proxy-headers")),
 }
 
 
@@ -87,18 +82,13 @@ class RunningServer:
         self.output.unlink()
 
 
-def start(
-    name: str, peer: Peer, python: str, app: str, core: int, access_log: bool
-) -> RunningServer:
+def start(name: str, command: list[str], core: int) -> RunningServer:
     """Start a server on a free port and wait until it accepts. Its access log goes nowhere."""
     port = _free_port()
-    handle, output = tempfile.mkstemp(prefix=f"bench-{peer.packages[0]}-")
-    with os.fdopen(handle, "wb") as errors:
+    handle, output = tempfile.mkstemp(prefix="bench-server-")
+    with os.fdopen(handle, "wb") as errors, pinned(core):
         process = subprocess.Popen(
-            [python, *peer.arguments(app, port, access_log)],
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+            [*command, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=errors
         )
     server = RunningServer(name, process, port, Path(output))
     try:

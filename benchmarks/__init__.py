@@ -1,0 +1,1 @@
+"""Measurements of cuvee beside its peers."""
