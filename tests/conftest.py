@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""Options and fixtures of the whole suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from tests.support.asgi import Notes
+from tests.support.server import RunningServer, missing_loop, running_server
+
+Serve = Callable[..., RunningServer]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --full."""
+    parser.addoption("--full", action="store_true", help="run the tests that take minutes too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes minutes, unless it is asked for."""
+    if config.getoption("--full"):
+        return
+    skip = pytest.mark.skip(reason="takes minutes; run with --full")
+    for item in items:
+        if item.get_closest_marker("full"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(params=["cuvee"])
+def loop_kind(request: pytest.FixtureRequest) -> str:
+    """The event loop that the server runs on; a folder widens it to more loops."""
+    kind: str = request.param
+    reason = missing_loop(kind)
+    if reason:
+        pytest.skip(reason)
+    return kind
+
+
+@pytest.fixture
+def serve(loop_kind: str) -> Serve:
+    """`with serve(app, **config) as server:` runs a server on the loop under test."""
+    return partial(running_server, loop=loop_kind)
+
+
+@pytest.fixture
+def notes() -> Notes:
+    """A queue from the application to the test."""
+    return Notes()
