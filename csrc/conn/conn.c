@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The life of one connection: how it begins, which deadline bounds it in each state, and what it watches for.
+ */
+#include "conn/conn.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "conn/conn_private.h"
+#include "conn/conn_request.h"
+
+static void
+on_closed(cv_transport_t *transport)
+{
+    cv_conn_free(CV_CONTAINER_OF(transport, cv_conn_t, transport));
+}
+
+static const cv_transport_ops_t transport_ops = {
+    .on_readable = cv_conn_on_readable,
+    .on_writable = cv_conn_on_writable,
+    .on_hangup = cv_conn_on_hangup,
+    .on_closed = on_closed,
+};
+
+static void
+join_env(cv_conn_t *conn, cv_conn_env_t *env)
+{
+    conn->env = env;
+    cv_list_init(&conn->flush_node);
+    cv_list_append(&env->conns, &conn->node);
+    env->conn_count++;
+    env->unfreed++;
+}
+
+cv_conn_t *
+cv_conn_new(cv_conn_env_t *env, int fd, void *app)
+{
+    cv_conn_t *conn = calloc(1, sizeof(*conn));
+    if (conn == NULL || cv_transport_open(&conn->transport, env->loop, fd, &transport_ops) < 0) {
+        free(conn);
+        close(fd);
+        return NULL;
+    }
+    join_env(conn, env);
+    conn->app = app;
+    conn->state = CV_CONN_IDLE;
+    conn->fresh = true;
+    cv_deadline_init(&conn->deadline);
+    cv_h1_parser_init(&conn->parser, &cv_conn_parser_events, &env->limits, &env->heads, conn);
+    if (cv_transport_watch(&conn->transport, true, false) < 0) {
+        conn->gone = true; /* nobody above knows of it */
+        cv_conn_close(conn, false);
+        return NULL;
+    }
+    cv_conn_arm(conn);
+    return conn;
+}
+
+void
+cv_conn_tell_gone(cv_conn_t *conn)
+{
+    if (!conn->gone) {
+        conn->gone = true;
+        conn->env->ops->on_gone(conn);
+    }
+}
+
+/* The kind of deadline that the state asks for, or -1. */
+static int
+wanted_deadline(const cv_conn_t *conn)
+{
+    if (conn->state == CV_CONN_LINGERING) {
+        return CV_CONN_LINGER;
+    }
+    if (conn->queued > 0) {
+        return conn->transport.writing ? CV_CONN_WRITE : -1;
+    }
+    switch (conn->state) {
+    case CV_CONN_IDLE:
+        return conn->fresh ? CV_CONN_HEAD : CV_CONN_KEEP_ALIVE;
+    case CV_CONN_READ_HEAD:
+        return CV_CONN_HEAD;
+    case CV_CONN_DISCARD:
+        return CV_CONN_BODY;
+    default:
+        return -1;
+    }
+}
+
+void
+cv_conn_arm(cv_conn_t *conn)
+{
+    int kind = wanted_deadline(conn);
+    if (kind < 0) {
+        cv_deadline_clear(&conn->deadline);
+    } else if (!cv_deadline_is_set(&conn->deadline) || conn->deadline.kind != kind) {
+        cv_deadline_set(&conn->env->deadlines, &conn->deadline, (unsigned)kind);
+    }
+}
+
+/* Reading goes on behind a complete request too, so that a FIN or RST is seen at once. */
+static bool
+wants_input(const cv_conn_t *conn)
+{
+    if (conn->input_ended) {
+        return false;
+    }
+    if (cv_conn_is_dropping(conn)) {
+        return true;
+    }
+    if (conn->state == CV_CONN_OPEN && !conn->request_complete) {
+        return conn->unread <= conn->env->read_high;
+    }
+    return conn->state == CV_CONN_READ_HEAD || cv_conn_waiting(conn) < conn->env->read_high;
+}
+
+void
+cv_conn_watch(cv_conn_t *conn, bool writing)
+{
+    conn->transport.input_ended = conn->input_ended;
+    if (cv_transport_watch(&conn->transport, wants_input(conn), writing) < 0) {
+        cv_conn_close(conn, true);
+    }
+}

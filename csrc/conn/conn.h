@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One client connection of HTTP/1: parser, writer, transport and deadlines, joined by a small state machine.
+ *
+ * Requests on a connection are taken one after the other: the next head is parsed when the answer before it is
+ * complete, so at most one request is open. Bytes behind it wait in `input`, at most `read_high` of them.
+ *
+ * Owns:    the socket, the bytes that wait in and out. Freed by itself after on_closed, when libuv lets go.
+ * Borrows: the env, for its whole life; the memory of large body pieces, until ops->release.
+ * Thread:  loop thread. Callbacks marked [poll] may come without the GIL: the callee calls its own "enter Python".
+ * Errors:  0 or negative: -ENOMEM, a cv_h1_write_error, or CV_CONN_EGONE when the peer is gone.
+ */
+#ifndef CUVEE_CONN_CONN_H
+#define CUVEE_CONN_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/buffer.h"
+#include "base/list.h"
+#include "http/h1_parser.h"
+#include "http/h1_writer.h"
+#include "http/http_date.h"
+#include "net/deadlines.h"
+#include "net/transport.h"
+
+enum { CV_CONN_EGONE = -2000 };
+
+enum { CV_CONN_SPARE_OUTPUT = 64 }; /* spare output buffers that an env keeps */
+
+/* The durations that bound a connection, each a kind of deadline. */
+enum {
+    CV_CONN_HEAD,        /* from the first byte of a head, or from accept, to its end: 408 and close (silent: close) */
+    CV_CONN_KEEP_ALIVE,  /* between requests: close */
+    CV_CONN_BODY,        /* an unread request body that nobody waits for after the answer is complete: close */
+    CV_CONN_LINGER,      /* after our last byte, until the peer closes: close */
+    CV_CONN_WRITE,       /* the peer takes no byte of what is queued: reset. 0 (off) by default */
+};
+
+typedef struct cv_conn cv_conn_t;
+typedef struct cv_conn_env cv_conn_env_t;
+
+/* What a connection needs from above. */
+typedef struct {
+    /* [poll] A request begins. `head` is borrowed during the call. 0, or negative: the connection answers 500 and closes. */
+    int (*on_head)(cv_conn_t *conn, const cv_h1_head_t *head);
+    /* [poll] Body bytes of the open request, borrowed. 0 or negative as above. */
+    int (*on_body)(cv_conn_t *conn, const char *data, size_t len);
+    /* [poll] The open request's body is complete (also for a request without one, right after on_head). */
+    void (*on_end)(cv_conn_t *conn);
+    /* [poll] The queued output fell to write_low after it had passed write_high. */
+    void (*on_drain)(cv_conn_t *conn);
+    /* [poll] The client is gone, or the connection was given up under the open request (a broken body, a limit). Exactly
+     * once a connection, before it is freed; also comes (with no open request) when an idle connection ends. Nothing is
+     * called for the connection afterwards but release. `conn->app` is cleared by the callee. */
+    void (*on_gone)(cv_conn_t *conn);
+    /* [poll] A request was refused: `rule` is a constant text, `status` what was answered (0: closed without an answer). */
+    void (*on_refused)(cv_conn_t *conn, unsigned status, const char *rule);
+    /* [poll] The bytes that were given to cv_conn_body with this owner are written or dropped. */
+    void (*release)(cv_conn_env_t *env, void *owner);
+} cv_conn_ops_t;
+
+/* What the connections of one server share. Owned by the server. */
+struct cv_conn_env {
+    /* set once */
+    uv_loop_t *loop;
+    const cv_conn_ops_t *ops;
+    cv_h1_limits_t limits;
+    size_t read_high;         /* body bytes or pipelined bytes kept before reading stops: 65536 */
+    size_t write_high;        /* queued output above which on_drain will be called: 65536 */
+    size_t write_low;         /* ... once it fell to this: 16384 */
+    bool half_close;          /* a FIN ends the input only, instead of the connection */
+    bool date_header;         /* add a date field */
+    const char *server_header; /* value of the server field, or NULL */
+    size_t server_header_len;
+
+    /* shared working state */
+    cv_h1_pool_t heads;
+    cv_deadlines_t deadlines;
+    cv_http_date_t date;
+    char *read_buffer;        /* one for all: 64 KiB */
+    size_t read_buffer_size;
+    cv_list_t conns;          /* every open connection */
+    cv_list_t unflushed;      /* connections with output that cv_conn_env_flush has to write */
+    unsigned conn_count;      /* length of conns */
+    unsigned unfreed;         /* connections that libuv still holds, closed ones included */
+    bool draining;            /* no keep-alive any more */
+    uint64_t bytes_in, bytes_out;
+    cv_buffer_t spare_output[CV_CONN_SPARE_OUTPUT]; /* buffers given back once written, at most 8 KiB each */
+    unsigned spare_output_count;
+    bool timer_closed;        /* while deinit waits */
+    void (*on_closed)(cv_conn_env_t *env);
+};
+
+/* Sets defaults and the working state. Limits: request line 16384 bytes, head 65536, 100 fields. Durations in
+ * milliseconds: head 30000, keep-alive 5000, body 5000, linger 2000, write 0; another one is set with
+ * cv_deadlines_configure(&env->deadlines, CV_CONN_…) before the first connection. Returns 0 or negative. */
+int cv_conn_env_init(cv_conn_env_t *env, uv_loop_t *loop, const cv_conn_ops_t *ops);
+
+/* Every connection must be closed; `on_closed` is called when the last of them is freed and the timer is libuv's no
+ * more. The env may be freed by it. */
+void cv_conn_env_deinit(cv_conn_env_t *env, void (*on_closed)(cv_conn_env_t *env));
+
+/* Writes the output of every unflushed connection: one sendmsg each where the socket takes it all. */
+void cv_conn_env_flush(cv_conn_env_t *env);
+
+/* Graceful end: idle connections close now, the others after their open answer. */
+void cv_conn_env_drain(cv_conn_env_t *env);
+
+/* Closes every connection at once (on_gone comes for each). */
+void cv_conn_env_abort(cv_conn_env_t *env);
+
+typedef enum {
+    CV_CONN_IDLE,       /* no byte of a request yet: on accept, or after a complete exchange */
+    CV_CONN_READ_HEAD,  /* part of a head arrived */
+    CV_CONN_OPEN,       /* a request was handed up and its answer is not complete, or is the connection's last
+                         * (close_after_write) and not written yet */
+    CV_CONN_DISCARD,    /* the answer is complete, the request's body is not: it is read and dropped */
+    CV_CONN_LINGERING,  /* all is written and our side shut down; waits for the peer's FIN, dropping what comes */
+    CV_CONN_CLOSED,     /* on_gone was called, libuv still holds the handle */
+} cv_conn_state;
+
+typedef struct {
+    const char *data;   /* borrowed from owner; NULL: the next `len` bytes of conn->output */
+    size_t len;         /* what is left to write of it */
+    void *owner;        /* NULL with data */
+} cv_segment_t;
+
+struct cv_conn {
+    cv_transport_t transport;
+    cv_conn_env_t *env;
+    void *app;               /* the layer above's own state of this connection (lives as long as the connection) */
+    void *request;           /* the layer above's open request, NULL when there is none */
+    cv_list_t node;          /* in env->conns */
+    cv_list_t flush_node;    /* in env->unflushed */
+    cv_deadline_t deadline;
+
+    /* reading */
+    cv_h1_parser_t parser;
+    cv_buffer_t input;       /* an incomplete head, or bytes behind the open request */
+    size_t input_start;      /* bytes of input that are done with */
+    size_t unread;           /* body bytes that were handed up and not yet taken (cv_conn_consumed) */
+    uint8_t state;           /* cv_conn_state */
+    bool input_ended;        /* FIN was read */
+    bool request_complete;   /* the open request's body was read to its end */
+    bool expects_continue;   /* 100 Continue was asked for and not sent */
+    bool fresh;              /* no byte of a first head came yet */
+    bool parsing;            /* the parser is being fed, further down the stack */
+    bool callee_failed;      /* on_head or on_body returned an error */
+    bool input_dropped;      /* bytes were thrown away unparsed: the peer may still be sending */
+
+    /* writing */
+    cv_h1_response_t response;
+    cv_buffer_t output;      /* heads, framing and small bodies */
+    size_t output_start;     /* bytes of output that are written */
+    size_t output_ready;     /* from here on the output is a held head */
+    cv_segment_t *segments;  /* what to write, in order; none while all of it is `output` */
+    uint32_t segment_first, segment_count, segment_cap;
+    size_t queued;           /* bytes not yet written */
+    bool response_started;   /* cv_conn_respond was called for the open request */
+    bool response_complete;
+    bool above_high;         /* on_drain is owed */
+    bool close_after_write;
+    bool gone;               /* on_gone was called */
+
+    /* where the peer is: NULL, or memory from malloc that the layer above put here; freed with the connection */
+    struct sockaddr_storage *peer;
+};
+
+/* Takes an accepted socket. Returns the connection, reading already, or NULL (the fd is then closed).
+ * `app` is stored in conn->app. After cv_conn_close, or once on_gone was called, every function below does nothing;
+ * those that return an int return CV_CONN_EGONE. */
+cv_conn_t *cv_conn_new(cv_conn_env_t *env, int fd, void *app);
+
+/* Starts the answer of the open request: status line into the held head. 0 or negative (a status out of range). */
+int cv_conn_respond(cv_conn_t *conn, unsigned status);
+
+/* Adds a field to the held head. */
+int cv_conn_field(cv_conn_t *conn, const char *name, size_t name_len, const char *value, size_t value_len);
+
+/* The next piece of the body; `final` ends the answer. The held head goes out with the first one. Bytes of at most 4 KiB are
+ * copied; larger ones are referenced until ops->release(env, owner): the reference is taken over only when *out_kept is set true.
+ * Nothing is written yet: the connection stands in env->unflushed until cv_conn_flush or cv_conn_env_flush. After a
+ * flush, conn->above_high says whether to wait for on_drain.
+ * Returns 0; CV_H1_WLONG/CV_H1_WSHORT (what is legal was queued and the connection closes after it); or negative. */
+int cv_conn_body(cv_conn_t *conn, const char *data, size_t len, bool final, void *owner, bool *out_kept);
+
+/* Writes what is queued now, unless the socket was full and no room was reported since. After a final body and with
+ * nothing left to write, the connection goes on (a next request that waits is handed up from here) or closes. */
+void cv_conn_flush(cv_conn_t *conn);
+
+/* True while bytes of a next request wait behind a complete answer; cv_conn_advance parses them (on_head may be called). */
+bool cv_conn_can_advance(const cv_conn_t *conn);
+void cv_conn_advance(cv_conn_t *conn);
+
+/* The layer above took `len` body bytes: reading may go on. */
+void cv_conn_consumed(cv_conn_t *conn, size_t len);
+
+/* The app asks for the body: sends 100 Continue if the client waits for it and no answer began. */
+void cv_conn_want_body(cv_conn_t *conn);
+
+/* Answers the open request with a plain text of our own (500, 503 …; NULL: the reason phrase), `connection: close`, and
+ * closes after it. Before cv_conn_respond, or after it while the head is still held (the held head is dropped);
+ * later it is cv_conn_fail. Written by the next flush, as a body is. */
+void cv_conn_refuse(cv_conn_t *conn, unsigned status, const char *text);
+
+/* The open answer cannot be completed: what is queued goes out (the held head too) with the next flush, then the
+ * connection closes. */
+void cv_conn_fail(cv_conn_t *conn);
+
+/* Closes now; on_gone is called if it was not. `reset`: RST. */
+void cv_conn_close(cv_conn_t *conn, bool reset);
+
+#endif

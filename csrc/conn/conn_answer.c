@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The answer of the open request: the held head, then the pieces of the body behind it.
+ */
+#include <errno.h>
+#include <time.h>
+
+#include "conn/conn_private.h"
+#include "conn/conn_request.h"
+
+enum {
+    COPY_MAX = 4096,     /* a larger body piece is referenced: copying it costs more than one iovec more */
+    HEAD_ROOM = 512,     /* what a head mostly takes */
+    FRAMING_ROOM = 64,   /* a chunk's size line and what follows the chunk */
+};
+
+int
+cv_conn_respond(cv_conn_t *conn, unsigned status)
+{
+    if (!cv_conn_is_answering(conn)) {
+        return CV_CONN_EGONE;
+    }
+    if (conn->response_started) {
+        return -EALREADY;
+    }
+    int error = cv_conn_output_reserve(conn, HEAD_ROOM, false);
+    if (error < 0) {
+        return error;
+    }
+    cv_h1_response_t *response = &conn->response;
+    cv_h1_response_t saved = *response;
+    error = cv_h1_response_begin(response, &conn->output, status, response->minor, response->is_head,
+                                 response->keep_alive);
+    if (error < 0) {
+        *response = saved;
+        conn->output.len = conn->output_ready;
+        return error;
+    }
+    conn->response_started = true;
+    return 0;
+}
+
+int
+cv_conn_field(cv_conn_t *conn, const char *name, size_t name_len, const char *value, size_t value_len)
+{
+    if (!cv_conn_is_answering(conn)) {
+        return CV_CONN_EGONE;
+    }
+    if (!conn->response.head_open) {
+        return -EINVAL;
+    }
+    return cv_h1_response_field(&conn->response, &conn->output, name, name_len, value, value_len);
+}
+
+/* A drained server has no next request, nor has a peer that sent its FIN. A client that waits for 100 Continue and
+ * gets a final answer may or may not send the body: only the end of the connection says where the next request would
+ * start (RFC 9110 section 10.1.1). */
+static bool
+may_keep_alive(const cv_conn_t *conn)
+{
+    bool last = conn->env->draining || conn->expects_continue
+                || (conn->input_ended && cv_conn_waiting(conn) == 0);
+    return conn->response.keep_alive && !last;
+}
+
+int
+cv_conn_end_head(cv_conn_t *conn, size_t body_len, bool final)
+{
+    cv_conn_env_t *env = conn->env;
+    const char *date = env->date_header ? cv_http_date_text(&env->date, (int64_t)time(NULL)) : NULL;
+    conn->response.keep_alive = may_keep_alive(conn);
+    return cv_h1_response_end_head(&conn->response, &conn->output, date, env->server_header,
+                                   env->server_header_len, body_len, final);
+}
+
+static int
+copy_piece(cv_conn_t *conn, const char *data, size_t take, const char *after, size_t after_len)
+{
+    int error = cv_buffer_append(&conn->output, data, take);
+    if (error == 0) {
+        error = cv_buffer_append(&conn->output, after, after_len);
+    }
+    if (error == 0) {
+        cv_conn_output_commit(conn);
+    }
+    return error;
+}
+
+static int
+refer_piece(cv_conn_t *conn, const char *data, size_t take, const char *after, size_t after_len, void *owner)
+{
+    cv_conn_output_commit(conn);
+    cv_conn_output_refer(conn, data, take, owner);
+    int error = cv_buffer_append(&conn->output, after, after_len); /* room was reserved: it cannot fail half-way */
+    cv_conn_output_commit(conn);
+    return error;
+}
+
+/* Frames and queues one piece; 0, CV_H1_WLONG or CV_H1_WSHORT when it is queued, else nothing is. */
+static int
+queue_piece(cv_conn_t *conn, const char *data, size_t len, bool final, void *owner, bool *out_kept)
+{
+    bool refers = owner != NULL && len > COPY_MAX;
+    int error = cv_conn_output_reserve(conn, FRAMING_ROOM + (refers ? 0 : len), refers);
+    if (error == 0 && conn->response.head_open) {
+        error = cv_conn_end_head(conn, len, final);
+    }
+    if (error == 0) {
+        /* again: the end of the head may have used the room up */
+        error = cv_conn_output_reserve(conn, FRAMING_ROOM + (refers ? 0 : len), refers);
+    }
+    if (error < 0) {
+        return error;
+    }
+    size_t take = 0;
+    size_t after_len = 0;
+    const char *after = "";
+    int framed = cv_h1_response_body(&conn->response, &conn->output, len, final, &take, &after, &after_len);
+    if (framed < 0 && framed != CV_H1_WLONG && framed != CV_H1_WSHORT) {
+        return framed;
+    }
+    if (refers && take > 0) {
+        error = refer_piece(conn, data, take, after, after_len, owner);
+        *out_kept = true;
+    } else {
+        error = copy_piece(conn, data, take, after, after_len);
+    }
+    return error < 0 ? error : framed;
+}
+
+int
+cv_conn_body(cv_conn_t *conn, const char *data, size_t len, bool final, void *owner, bool *out_kept)
+{
+    *out_kept = false;
+    if (!cv_conn_is_answering(conn)) {
+        return CV_CONN_EGONE;
+    }
+    if (!conn->response_started) {
+        return -EINVAL;
+    }
+    cv_h1_response_t saved = conn->response;
+    size_t saved_len = conn->output.len - conn->output_start;
+    int status = queue_piece(conn, data, len, final, owner, out_kept);
+    if (status < 0 && status != CV_H1_WLONG && status != CV_H1_WSHORT) {
+        conn->response = saved;
+        conn->output.len = conn->output_start + saved_len;
+        return status;
+    }
+    if (conn->queued > conn->env->write_high) {
+        conn->above_high = true;
+    }
+    if (status < 0) {
+        conn->response.keep_alive = false;
+    }
+    if (final || status < 0) {
+        cv_conn_end_response(conn);
+    } else if (conn->queued > 0) {
+        cv_conn_need_flush(conn);
+    }
+    return status;
+}
+
+void
+cv_conn_want_body(cv_conn_t *conn)
+{
+    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (!cv_conn_is_answering(conn) || !conn->expects_continue || conn->response_started) {
+        return;
+    }
+    conn->expects_continue = false;
+    if (cv_conn_output_reserve(conn, sizeof(line), false) < 0
+        || cv_buffer_append(&conn->output, line, sizeof(line) - 1) < 0) {
+        cv_conn_close(conn, true);
+        return;
+    }
+    cv_conn_output_commit(conn);
+    cv_conn_flush(conn);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The ends of a connection: the peer's FIN or reset, our own close, and the lingering one between them.
+ */
+#include "conn/conn_private.h"
+
+void
+cv_conn_close(cv_conn_t *conn, bool reset)
+{
+    if (conn->state == CV_CONN_CLOSED) {
+        return;
+    }
+    conn->state = CV_CONN_CLOSED;
+    cv_list_remove(&conn->flush_node);
+    cv_list_remove(&conn->node);
+    conn->env->conn_count--;
+    cv_deadline_clear(&conn->deadline);
+    cv_transport_close(&conn->transport, reset);
+    cv_conn_output_drop(conn);
+    cv_conn_tell_gone(conn);
+}
+
+void
+cv_conn_linger(cv_conn_t *conn)
+{
+    /* Closing while the peer sends makes the kernel answer with RST, which may destroy the answer on its way
+     * (RFC 9112 section 9.6). */
+    if (cv_transport_shutdown_write(&conn->transport) < 0) {
+        cv_conn_close(conn, false);
+        return;
+    }
+    conn->state = CV_CONN_LINGERING;
+    cv_conn_release_input(conn);
+    cv_conn_arm(conn);
+    cv_conn_watch(conn, false);
+}
+
+void
+cv_conn_finish(cv_conn_t *conn)
+{
+    bool all_read = conn->request_complete && !conn->input_dropped && cv_conn_waiting(conn) == 0
+                    && !cv_transport_has_input(&conn->transport);
+    if (all_read || conn->input_ended) {
+        cv_conn_close(conn, false);
+    } else {
+        cv_conn_linger(conn);
+    }
+}
+
+/* True when a FIN leaves something to do: a complete answer that is not written yet, or (with half_close) an open
+ * request that came whole. */
+static bool
+outlives_input(const cv_conn_t *conn)
+{
+    if (cv_conn_is_answering(conn)) {
+        return conn->env->half_close && conn->request_complete;
+    }
+    return conn->state < CV_CONN_LINGERING && conn->queued > 0;
+}
+
+void
+cv_conn_end_input(cv_conn_t *conn)
+{
+    if (!outlives_input(conn)) {
+        cv_conn_close(conn, false);
+        return;
+    }
+    conn->input_ended = true;
+    if (!cv_conn_is_answering(conn)) {
+        conn->close_after_write = true;
+    }
+    cv_conn_watch(conn, conn->transport.writing);
+}
+
+void
+cv_conn_on_hangup(cv_transport_t *transport)
+{
+    cv_conn_t *conn = CV_CONTAINER_OF(transport, cv_conn_t, transport);
+    if (transport->failed) {
+        cv_conn_close(conn, false);
+    } else {
+        cv_conn_end_input(conn);
+    }
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the connections of one server share, and what is done to all of them at once.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conn/conn_private.h"
+
+/* A request line of 16 KiB holds every URL that browsers and proxies send; a head of 64 KiB holds the cookies that
+ * uvicorn lets through; 100 fields is four times what a browser behind three proxies sends. */
+enum {
+    LINE_LIMIT = 16384,
+    HEAD_LIMIT = 65536,
+    FIELDS_LIMIT = 100,
+    READ_BUFFER_SIZE = 65536,
+    READ_HIGH = 65536,
+    WRITE_HIGH = 65536,
+    WRITE_LOW = 16384,
+};
+
+static void on_due(cv_deadlines_t *deadlines, cv_deadline_t *deadline);
+
+static void
+configure_defaults(cv_conn_env_t *env)
+{
+    env->limits = (cv_h1_limits_t){.line = LINE_LIMIT, .head = HEAD_LIMIT, .fields = FIELDS_LIMIT};
+    env->read_high = READ_HIGH;
+    env->write_high = WRITE_HIGH;
+    env->write_low = WRITE_LOW;
+    env->date_header = true;
+    cv_deadlines_configure(&env->deadlines, CV_CONN_HEAD, 30000);
+    cv_deadlines_configure(&env->deadlines, CV_CONN_KEEP_ALIVE, 5000);
+    cv_deadlines_configure(&env->deadlines, CV_CONN_BODY, 5000);
+    cv_deadlines_configure(&env->deadlines, CV_CONN_LINGER, 2000);
+}
+
+int
+cv_conn_env_init(cv_conn_env_t *env, uv_loop_t *loop, const cv_conn_ops_t *ops)
+{
+    memset(env, 0, sizeof(*env));
+    env->loop = loop;
+    env->ops = ops;
+    env->read_buffer_size = READ_BUFFER_SIZE;
+    env->read_buffer = malloc(env->read_buffer_size);
+    if (env->read_buffer == NULL) {
+        return -ENOMEM;
+    }
+    int status = cv_deadlines_init(&env->deadlines, loop, on_due);
+    if (status < 0) {
+        free(env->read_buffer);
+        env->read_buffer = NULL;
+        return status;
+    }
+    cv_h1_pool_init(&env->heads);
+    cv_http_date_init(&env->date);
+    cv_list_init(&env->conns);
+    cv_list_init(&env->unflushed);
+    configure_defaults(env);
+    return 0;
+}
+
+static void
+end_deinit(cv_conn_env_t *env)
+{
+    while (env->spare_output_count > 0) {
+        cv_buffer_deinit(&env->spare_output[--env->spare_output_count]);
+    }
+    cv_h1_pool_deinit(&env->heads);
+    free(env->read_buffer);
+    env->read_buffer = NULL;
+    env->on_closed(env);
+}
+
+static void
+on_deadlines_closed(cv_deadlines_t *deadlines)
+{
+    cv_conn_env_t *env = CV_CONTAINER_OF(deadlines, cv_conn_env_t, deadlines);
+    env->timer_closed = true;
+    if (env->unfreed == 0) {
+        end_deinit(env);
+    }
+}
+
+void
+cv_conn_env_deinit(cv_conn_env_t *env, void (*on_closed)(cv_conn_env_t *env))
+{
+    env->on_closed = on_closed;
+    cv_deadlines_close(&env->deadlines, on_deadlines_closed);
+}
+
+void
+cv_conn_free(cv_conn_t *conn)
+{
+    cv_conn_env_t *env = conn->env;
+    cv_h1_parser_deinit(&conn->parser);
+    cv_buffer_deinit(&conn->input);
+    cv_buffer_deinit(&conn->output);
+    free(conn->segments);
+    free(conn->peer);
+    free(conn);
+    env->unfreed--;
+    if (env->unfreed == 0 && env->timer_closed) {
+        end_deinit(env);
+    }
+}
+
+void
+cv_conn_env_flush(cv_conn_env_t *env)
+{
+    /* A callback may queue output on any connection; a connection that waits for room is never put back here. */
+    while (!cv_list_is_empty(&env->unflushed)) {
+        cv_conn_flush(CV_CONTAINER_OF(env->unflushed.next, cv_conn_t, flush_node));
+    }
+}
+
+/* The server stops: no request after the one that is open, or whose bytes came already. */
+static void
+drain(cv_conn_t *conn)
+{
+    bool idle = conn->state == CV_CONN_IDLE && cv_conn_waiting(conn) == 0
+                && !cv_transport_has_input(&conn->transport);
+    if (idle || conn->state == CV_CONN_DISCARD) {
+        conn->close_after_write = true;
+        cv_conn_need_flush(conn);
+    }
+}
+
+void
+cv_conn_env_drain(cv_conn_env_t *env)
+{
+    env->draining = true;
+    cv_list_t all;
+    cv_list_take(&all, &env->conns);
+    while (!cv_list_is_empty(&all)) {
+        cv_conn_t *conn = CV_CONTAINER_OF(all.next, cv_conn_t, node);
+        cv_list_remove(&conn->node);
+        cv_list_append(&env->conns, &conn->node);
+        drain(conn);
+    }
+    cv_conn_env_flush(env);
+}
+
+void
+cv_conn_env_abort(cv_conn_env_t *env)
+{
+    while (!cv_list_is_empty(&env->conns)) {
+        cv_conn_close(CV_CONTAINER_OF(env->conns.next, cv_conn_t, node), false);
+    }
+}
+
+/* Nothing of a request came in time. Bytes that came just now and were not read yet still count. */
+static void
+end_idle(cv_conn_t *conn)
+{
+    if (cv_transport_has_input(&conn->transport)) {
+        cv_deadline_set(&conn->env->deadlines, &conn->deadline, CV_CONN_HEAD);
+    } else {
+        cv_conn_close(conn, false);
+    }
+}
+
+static void
+on_due(cv_deadlines_t *deadlines, cv_deadline_t *deadline)
+{
+    (void)deadlines;
+    cv_conn_t *conn = CV_CONTAINER_OF(deadline, cv_conn_t, deadline);
+    switch (deadline->kind) {
+    case CV_CONN_HEAD:
+    case CV_CONN_KEEP_ALIVE:
+        if (conn->state == CV_CONN_READ_HEAD) {
+            cv_conn_refuse_input(conn, 408, "request head not complete in time");
+        } else {
+            end_idle(conn);
+        }
+        break;
+    case CV_CONN_BODY:
+        cv_conn_linger(conn);
+        break;
+    case CV_CONN_WRITE:
+        cv_conn_close(conn, true);
+        break;
+    default:
+        cv_conn_close(conn, false);
+        break;
+    }
+}

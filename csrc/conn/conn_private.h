@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the files of conn/ share with each other: the steps of a connection's life, of its input and its output.
+ *
+ * Thread:  loop thread.
+ * Errors:  as in conn.h.
+ */
+#ifndef CUVEE_CONN_CONN_PRIVATE_H
+#define CUVEE_CONN_CONN_PRIVATE_H
+
+#include "conn/conn.h"
+
+/* True while an answer may be written: a request is open, its answer not complete, and on_gone was not called. */
+static inline bool
+cv_conn_is_answering(const cv_conn_t *conn)
+{
+    return conn->state == CV_CONN_OPEN && !conn->response_complete && !conn->gone;
+}
+
+/* True when nothing more is read from the peer for its own sake. */
+static inline bool
+cv_conn_is_dropping(const cv_conn_t *conn)
+{
+    return conn->close_after_write || conn->gone || conn->state >= CV_CONN_LINGERING;
+}
+
+/* The bytes that wait in conn->input. */
+static inline size_t
+cv_conn_waiting(const cv_conn_t *conn)
+{
+    return conn->input.len - conn->input_start;
+}
+
+/* conn_env.c */
+
+/* Frees a connection that libuv let go, and ends the env's deinit after the last one. */
+void cv_conn_free(cv_conn_t *conn);
+
+/* conn.c: life, deadlines, what is watched */
+
+/* Calls on_gone unless it was called. */
+void cv_conn_tell_gone(cv_conn_t *conn);
+
+/* Sets the deadline that the state asks for; one of the same kind that runs already goes on. */
+void cv_conn_arm(cv_conn_t *conn);
+
+/* Reads or pauses as the marks say, and watches for room to write if asked. */
+void cv_conn_watch(cv_conn_t *conn, bool writing);
+
+/* conn_read.c */
+
+void cv_conn_on_readable(cv_transport_t *transport);
+
+/* Gives the memory of an empty input back; not under a running parser. */
+void cv_conn_release_input(cv_conn_t *conn);
+
+/* conn_output.c: the queue of bytes to write */
+
+/* Makes sure of `bytes` more in conn->output (a spare buffer if it has none), and, if `refers`, of room for one
+ * cv_conn_output_refer with a commit before and after it. */
+int cv_conn_output_reserve(cv_conn_t *conn, size_t bytes, bool refers);
+
+/* Queues what was appended to conn->output since the last time. */
+void cv_conn_output_commit(cv_conn_t *conn);
+
+/* Queues bytes that `owner` keeps, for which room was reserved. */
+void cv_conn_output_refer(cv_conn_t *conn, const char *data, size_t len, void *owner);
+
+/* Drops all output and releases every owner. */
+void cv_conn_output_drop(cv_conn_t *conn);
+
+/* Gives the output's memory back to the env if nothing is left in it. */
+void cv_conn_output_recycle(cv_conn_t *conn);
+
+/* Writes as much as the socket takes: 0 when all is written, -EAGAIN, or another negative errno. */
+int cv_conn_output_write(cv_conn_t *conn);
+
+/* conn_answer.c */
+
+/* Closes the held head; `body_len` and `final` describe the first piece of the body. */
+int cv_conn_end_head(cv_conn_t *conn, size_t body_len, bool final);
+
+/* conn_flush.c */
+
+void cv_conn_on_writable(cv_transport_t *transport);
+
+/* Puts the connection where cv_conn_env_flush finds it, unless it waits for room to write. */
+void cv_conn_need_flush(cv_conn_t *conn);
+
+/* conn_refuse.c */
+
+/* Refuses what the peer sent: answers `status` if an answer can still be given, tells above, and closes. */
+void cv_conn_refuse_input(cv_conn_t *conn, unsigned status, const char *rule);
+
+/* Answers 500 to a request that the layer above could not take. */
+void cv_conn_refuse_failed(cv_conn_t *conn);
+
+/* conn_close.c */
+
+void cv_conn_on_hangup(cv_transport_t *transport);
+
+/* recv returned 0. */
+void cv_conn_end_input(cv_conn_t *conn);
+
+/* After the last byte of the last answer: closes, or lingers while the peer may still send. */
+void cv_conn_finish(cv_conn_t *conn);
+
+/* Shuts our side down and drops what still comes, until the peer's FIN or the deadline. */
+void cv_conn_linger(cv_conn_t *conn);
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The way of received bytes: from the shared read buffer to the parser, or into conn->input where they have to wait.
+ */
+#include <errno.h>
+
+#include "conn/conn_private.h"
+#include "conn/conn_request.h"
+
+/* True while the parser may be given bytes: no request waits for its answer, nor too much output for the peer. */
+static bool
+wants_parsing(const cv_conn_t *conn)
+{
+    if (cv_conn_is_dropping(conn)) {
+        return false;
+    }
+    if (conn->state == CV_CONN_OPEN) {
+        return !conn->request_complete;
+    }
+    return conn->state != CV_CONN_IDLE || conn->queued <= conn->env->write_high;
+}
+
+/* Why the parser stopped: a callback refused or closed, could not take the request, or a rule was broken. */
+static void
+parsing_failed(cv_conn_t *conn, int error)
+{
+    if (cv_conn_is_dropping(conn)) {
+        conn->input_dropped = true;
+    } else if (conn->callee_failed) {
+        cv_conn_refuse_failed(conn);
+    } else {
+        cv_conn_refuse_input(conn, cv_h1_error_status(error), cv_h1_error_rule(error));
+    }
+}
+
+/* Feeds the parser until it may have no more. Returns how many bytes it is done with, an incomplete head included. */
+static size_t
+feed(cv_conn_t *conn, const char *data, size_t len)
+{
+    size_t at = 0;
+    conn->parsing = true;
+    while (at < len && wants_parsing(conn)) {
+        size_t used = 0;
+        int status = cv_h1_parser_feed(&conn->parser, data + at, len - at, &used);
+        at += used;
+        if (status == CV_H1_END) {
+            cv_conn_end_request(conn);
+        } else if (status < 0) {
+            conn->parsing = false;
+            parsing_failed(conn, status);
+            return len;
+        }
+    }
+    conn->parsing = false;
+    if (cv_conn_is_dropping(conn)) {
+        conn->input_dropped = conn->input_dropped || at < len;
+        return len;
+    }
+    return at;
+}
+
+/* Appends bytes to conn->input; an incomplete head in it may move. */
+static int
+keep(cv_conn_t *conn, const char *data, size_t len)
+{
+    cv_buffer_t *input = &conn->input;
+    if (conn->input_start > 0) {
+        cv_buffer_consume(input, conn->input_start);
+        conn->input_start = 0;
+    }
+    int status = cv_buffer_append(input, data, len);
+    if (cv_h1_parser_in_head(&conn->parser) && input->data != NULL) {
+        cv_h1_parser_rebase(&conn->parser, input->data);
+    }
+    return status;
+}
+
+void
+cv_conn_release_input(cv_conn_t *conn)
+{
+    if (!conn->parsing) {
+        cv_buffer_deinit(&conn->input);
+        conn->input_start = 0;
+    }
+}
+
+/* Parses what waits in conn->input. */
+static void
+parse_waiting(cv_conn_t *conn)
+{
+    cv_h1_parser_t *parser = &conn->parser;
+    size_t fed = cv_h1_parser_in_head(parser) ? cv_h1_parser_head_fed(parser) : 0;
+    size_t from = conn->input_start + fed;
+    size_t done = from + feed(conn, conn->input.data + from, conn->input.len - from);
+    if (cv_conn_is_dropping(conn)) {
+        done = conn->input.len;
+    } else if (cv_h1_parser_in_head(parser)) {
+        done -= cv_h1_parser_head_fed(parser);
+    }
+    conn->input_start = done;
+    if (cv_conn_waiting(conn) == 0) {
+        cv_conn_release_input(conn);
+    }
+}
+
+/* Parses bytes of the shared buffer and keeps what is left of them. */
+static int
+parse_span(cv_conn_t *conn, const char *data, size_t len)
+{
+    size_t done = feed(conn, data, len);
+    if (cv_conn_is_dropping(conn)) {
+        return 0;
+    }
+    if (cv_h1_parser_in_head(&conn->parser)) {
+        done -= cv_h1_parser_head_fed(&conn->parser);
+    }
+    return done < len ? keep(conn, data + done, len - done) : 0;
+}
+
+static int
+take_input(cv_conn_t *conn, const char *data, size_t len)
+{
+    if (cv_conn_is_dropping(conn)) {
+        conn->input_dropped = true;
+        return 0;
+    }
+    if (conn->state == CV_CONN_READ_HEAD) {
+        int status = keep(conn, data, len);
+        if (status == 0) {
+            parse_waiting(conn);
+        }
+        return status;
+    }
+    if (cv_conn_waiting(conn) > 0 || !wants_parsing(conn)) {
+        return keep(conn, data, len);
+    }
+    return parse_span(conn, data, len);
+}
+
+/* After bytes were parsed: the state that an incomplete head means, its deadline, and what to read on. */
+static void
+settle(cv_conn_t *conn)
+{
+    if (conn->state == CV_CONN_CLOSED) {
+        return;
+    }
+    if (conn->state == CV_CONN_IDLE && cv_h1_parser_in_head(&conn->parser)) {
+        conn->state = CV_CONN_READ_HEAD;
+        conn->fresh = false;
+    }
+    if (conn->input_ended && conn->state != CV_CONN_OPEN && !cv_conn_can_advance(conn)) {
+        conn->close_after_write = true; /* what is left of the input will never be a request */
+        cv_conn_need_flush(conn);
+    }
+    cv_conn_arm(conn);
+    cv_conn_watch(conn, conn->transport.writing);
+}
+
+void
+cv_conn_on_readable(cv_transport_t *transport)
+{
+    cv_conn_t *conn = CV_CONTAINER_OF(transport, cv_conn_t, transport);
+    cv_conn_env_t *env = conn->env;
+    ssize_t count = cv_transport_read(transport, env->read_buffer, env->read_buffer_size);
+    if (count == -EAGAIN) {
+        return;
+    }
+    if (count == 0) {
+        cv_conn_end_input(conn);
+        return;
+    }
+    if (count < 0) {
+        cv_conn_close(conn, false);
+        return;
+    }
+    env->bytes_in += (uint64_t)count;
+    if (take_input(conn, env->read_buffer, (size_t)count) < 0) {
+        cv_conn_close(conn, false);
+        return;
+    }
+    settle(conn);
+}
+
+bool
+cv_conn_can_advance(const cv_conn_t *conn)
+{
+    return conn->state == CV_CONN_IDLE && !conn->parsing && cv_conn_waiting(conn) > 0 && wants_parsing(conn);
+}
+
+void
+cv_conn_advance(cv_conn_t *conn)
+{
+    if (cv_conn_can_advance(conn)) {
+        parse_waiting(conn);
+        settle(conn);
+    }
+}

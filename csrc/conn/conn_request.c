@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#include "conn/conn_request.h"
+
+#include <string.h>
+
+#include "conn/conn_private.h"
+
+/* What the parser is told after a callback of the layer above, which may have refused or closed the connection. */
+static int
+verdict(cv_conn_t *conn, int status)
+{
+    if (status < 0) {
+        conn->callee_failed = true;
+        return status;
+    }
+    return cv_conn_is_dropping(conn) ? CV_CONN_EGONE : 0;
+}
+
+static int
+on_head(void *owner, const cv_h1_head_t *head)
+{
+    cv_conn_t *conn = owner;
+    conn->state = CV_CONN_OPEN;
+    conn->fresh = false;
+    conn->request_complete = false;
+    conn->expects_continue = head->expect_continue && head->has_body;
+    conn->unread = 0;
+    memset(&conn->response, 0, sizeof(conn->response));
+    conn->response.minor = head->minor;
+    conn->response.is_head = head->is_head;
+    conn->response.keep_alive = head->keep_alive;
+    conn->response_started = false;
+    conn->response_complete = false;
+    return verdict(conn, conn->env->ops->on_head(conn, head));
+}
+
+static int
+on_body(void *owner, const char *data, size_t len)
+{
+    cv_conn_t *conn = owner;
+    conn->expects_continue = false;
+    if (!cv_conn_is_answering(conn)) {
+        return cv_conn_is_dropping(conn) ? CV_CONN_EGONE : 0;
+    }
+    conn->unread += len;
+    return verdict(conn, conn->env->ops->on_body(conn, data, len));
+}
+
+const cv_h1_events_t cv_conn_parser_events = {.on_head = on_head, .on_body = on_body};
+
+void
+cv_conn_end_request(cv_conn_t *conn)
+{
+    conn->request_complete = true;
+    conn->expects_continue = false;
+    if (cv_conn_is_answering(conn)) {
+        conn->env->ops->on_end(conn);
+    } else if (conn->state == CV_CONN_DISCARD) {
+        conn->state = CV_CONN_IDLE;
+    }
+}
+
+void
+cv_conn_end_response(cv_conn_t *conn)
+{
+    conn->response_complete = true;
+    conn->unread = 0;
+    if (!conn->response.keep_alive || conn->env->draining) {
+        conn->close_after_write = true;
+    } else {
+        conn->state = conn->request_complete ? CV_CONN_IDLE : CV_CONN_DISCARD;
+    }
+    cv_conn_watch(conn, conn->transport.writing);
+    cv_conn_need_flush(conn);
+}
+
+void
+cv_conn_consumed(cv_conn_t *conn, size_t len)
+{
+    if (!cv_conn_is_answering(conn)) {
+        return;
+    }
+    conn->unread = len < conn->unread ? conn->unread - len : 0;
+    cv_conn_watch(conn, conn->transport.writing);
+}
