@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/buffer.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUFFER_FIRST = 512 }; /* a small answer's head fits without growing */
+
+void
+cv_buffer_init(cv_buffer_t *buf)
+{
+    *buf = (cv_buffer_t)CV_BUFFER_INIT;
+}
+
+void
+cv_buffer_deinit(cv_buffer_t *buf)
+{
+    free(buf->data);
+    cv_buffer_init(buf);
+}
+
+int
+cv_buffer_reserve(cv_buffer_t *buf, size_t more)
+{
+    if (more <= buf->cap - buf->len) {
+        return 0;
+    }
+    if (more > SIZE_MAX / 2 - buf->len) {
+        return -ENOMEM;
+    }
+    size_t need = buf->len + more;
+    size_t cap = buf->cap < BUFFER_FIRST ? BUFFER_FIRST : buf->cap;
+    while (cap < need) {
+        cap *= 2;
+    }
+    char *data = realloc(buf->data, cap);
+    if (data == NULL) {
+        return -ENOMEM;
+    }
+    buf->data = data;
+    buf->cap = cap;
+    return 0;
+}
+
+int
+cv_buffer_append(cv_buffer_t *buf, const void *data, size_t len)
+{
+    if (len == 0) {
+        return 0; /* memcpy takes no null pointer, not even for nothing */
+    }
+    int rc = cv_buffer_reserve(buf, len);
+    if (rc != 0) {
+        return rc;
+    }
+    memcpy(buf->data + buf->len, data, len);
+    buf->len += len;
+    return 0;
+}
+
+void
+cv_buffer_consume(cv_buffer_t *buf, size_t len)
+{
+    if (len == 0) {
+        return;
+    }
+    if (len < buf->len) {
+        memmove(buf->data, buf->data + len, buf->len - len);
+        buf->len -= len;
+    } else {
+        buf->len = 0;
+    }
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+#include "http/h1_rules.h"
+
+#include <string.h>
+
+#include "base/ascii.h"
+#include "http/field_names.h"
+#include "http/h1_parser.h"
+
+enum {
+    TOKEN = 1, /* RFC 9110 section 5.6.2 */
+    HOST = 2,  /* reg-name of RFC 3986 section 3.2.2: unreserved, sub-delims, '%' */
+    IP6 = 4,   /* inside the brackets of an IP-literal */
+};
+
+static const uint8_t BYTE_CLASS[256] = {
+    ['!'] = TOKEN | HOST, ['#'] = TOKEN, ['$'] = TOKEN | HOST, ['%'] = TOKEN | HOST, ['&'] = TOKEN | HOST,
+    ['\''] = TOKEN | HOST, ['('] = HOST, [')'] = HOST, ['*'] = TOKEN | HOST, ['+'] = TOKEN | HOST,
+    [','] = HOST, ['-'] = TOKEN | HOST, ['.'] = TOKEN | HOST | IP6, [':'] = IP6, [';'] = HOST, ['='] = HOST,
+    ['^'] = TOKEN, ['_'] = TOKEN | HOST, ['`'] = TOKEN, ['|'] = TOKEN, ['~'] = TOKEN | HOST,
+    ['0' ... '9'] = TOKEN | HOST | IP6,
+    ['A' ... 'F'] = TOKEN | HOST | IP6, ['G' ... 'Z'] = TOKEN | HOST,
+    ['a' ... 'f'] = TOKEN | HOST | IP6, ['g' ... 'z'] = TOKEN | HOST,
+};
+
+bool
+cv_h1_is_token_byte(char c)
+{
+    return (BYTE_CLASS[(unsigned char)c] & TOKEN) != 0;
+}
+
+/* The number of bytes of `text`, from `at` on, that are of one class. */
+static size_t
+run_of(cv_span_t text, size_t at, uint8_t class)
+{
+    size_t end = at;
+    while (end < text.len && (BYTE_CLASS[(unsigned char)text.data[end]] & class) != 0) {
+        end++;
+    }
+    return end - at;
+}
+
+/* uri-host [ ":" port ]. `needs_all`: neither the host nor the port may be missing. */
+static bool
+is_host(cv_span_t text, bool needs_all)
+{
+    size_t end;
+    if (text.len > 0 && text.data[0] == '[') {
+        end = 1 + run_of(text, 1, IP6);
+        if (end < 3 || end == text.len || text.data[end] != ']') {
+            return false;
+        }
+        end++;
+    } else {
+        end = run_of(text, 0, HOST);
+    }
+    bool has_host = end != 0;
+    if (end == text.len) {
+        return !needs_all;
+    }
+    if (text.data[end] != ':') {
+        return false;
+    }
+    size_t first_digit = ++end;
+    while (end < text.len && text.data[end] >= '0' && text.data[end] <= '9') {
+        end++;
+    }
+    return end == text.len && (!needs_all || (has_host && end != first_digit));
+}
+
+/* True when `text` starts with `lower` in any case. */
+static bool
+starts_with(cv_span_t text, const char *lower, size_t len)
+{
+    if (text.len < len) {
+        return false;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (cv_ascii_lower(text.data[i]) != lower[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+#define STARTS_WITH(text, literal) starts_with(text, literal, sizeof(literal) - 1)
+#define IS_WORD(text, literal) ((text).len == sizeof(literal) - 1 && STARTS_WITH(text, literal))
+
+/* Visible ASCII only: what llhttp lets through besides is nothing that a URI may have. */
+static bool
+is_visible(cv_span_t text)
+{
+    size_t at = 0;
+    for (; at + 8 <= text.len; at += 8) {
+        uint64_t word = cv_ascii_load8(text.data + at);
+        if ((word & CV_ASCII_HIGH) != 0 || cv_ascii_below_or_equal8(word, 0x21, 0x7f) != 0) {
+            return false;
+        }
+    }
+    for (; at < text.len; at++) {
+        unsigned char byte = (unsigned char)text.data[at];
+        if (byte < 0x21 || byte >= 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Path and query out of target[from, len), which starts with '/', '?', or is empty. */
+static void
+cut_path(cv_h1_head_t *head, cv_span_t target, size_t from)
+{
+    const char *at = target.data + from;
+    size_t len = target.len - from;
+    const char *mark = len == 0 ? NULL : memchr(at, '?', len);
+    size_t path_len = mark == NULL ? len : (size_t)(mark - at);
+    head->path = head->target + (uint32_t)from;
+    head->path_len = (uint32_t)path_len;
+    head->query = head->path + head->path_len;
+    if (mark != NULL) {
+        head->query++;
+        head->query_len = (uint32_t)(len - path_len - 1);
+    }
+}
+
+/* absolute-form: http or https, an authority without user information, and a path that may be empty. */
+static int
+cut_absolute(cv_h1_head_t *head, cv_span_t target)
+{
+    size_t from;
+    if (STARTS_WITH(target, "http://")) {
+        from = sizeof("http://") - 1;
+    } else if (STARTS_WITH(target, "https://")) {
+        from = sizeof("https://") - 1;
+    } else {
+        return CV_H1_ETARGET;
+    }
+    size_t end = from;
+    while (end < target.len && target.data[end] != '/' && target.data[end] != '?') {
+        end++;
+    }
+    cv_span_t authority = {target.data + from, end - from};
+    if (authority.len == 0 || authority.data[0] == ':' || !is_host(authority, false)) {
+        return CV_H1_ETARGET;
+    }
+    head->authority = head->target + (uint32_t)from;
+    head->authority_len = (uint32_t)authority.len;
+    cut_path(head, target, end);
+    return 0;
+}
+
+int
+cv_h1_rules_target(cv_h1_head_t *head, bool is_connect, bool is_options)
+{
+    cv_span_t target = cv_h1_span(head, head->target, head->target_len);
+    if (target.len == 0 || !is_visible(target)) {
+        return CV_H1_ETARGET;
+    }
+    if (is_connect || IS_WORD(target, "*")) {
+        head->path = head->query = head->target;
+        head->path_len = head->target_len;
+        return (is_connect ? is_host(target, true) : is_options) ? 0 : CV_H1_ETARGET;
+    }
+    /* A fragment is the client's own affair (RFC 9110 section 4.2.5): one that comes is cut off. */
+    const char *fragment = memchr(target.data, '#', target.len);
+    if (fragment != NULL) {
+        target.len = (size_t)(fragment - target.data);
+    }
+    if (target.len > 0 && target.data[0] == '/') {
+        cut_path(head, target, 0);
+        return 0;
+    }
+    return cut_absolute(head, target);
+}
+
+/* "chunked" alone is what we decode. A coding that is not ours is 501 (RFC 9112 section 6.1); a list in
+ * which chunked is not the last leaves the length unknown: 400 (section 6.3). */
+static int
+check_coding(cv_span_t list)
+{
+    if (IS_WORD(list, "chunked")) {
+        return 0;
+    }
+    size_t last = list.len;
+    while (last > 0 && list.data[last - 1] != ',' && list.data[last - 1] != ' '
+           && list.data[last - 1] != '\t') {
+        last--;
+    }
+    bool has_chunked = false;
+    for (size_t at = 0; at < last && !has_chunked; at++) {
+        cv_span_t rest = {list.data + at, list.len - at};
+        has_chunked = STARTS_WITH(rest, "chunked");
+    }
+    return list.len == 0 || has_chunked ? CV_H1_ETRANSFER_ENCODING : CV_H1_ETRANSFER_CODING;
+}
+
+static int
+check_host(cv_h1_head_t *head, cv_h1_field_t *field, unsigned hosts)
+{
+    if (hosts != 1) {
+        return hosts == 0 && head->minor == 0 ? 0 : CV_H1_EHOST;
+    }
+    if (!is_host(cv_h1_span(head, field->value, field->value_len), false)) {
+        return CV_H1_EHOST;
+    }
+    if (head->authority_len != 0) {
+        field->value = head->authority;
+        field->value_len = head->authority_len;
+    }
+    return 0;
+}
+
+int
+cv_h1_rules_fields(cv_h1_head_t *head)
+{
+    cv_h1_field_t *host = NULL, *coding = NULL;
+    unsigned hosts = 0, lengths = 0, codings = 0;
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        cv_h1_field_t *field = &head->fields[i];
+        switch (field->id) {
+        case CV_FIELD_HOST:
+            host = field;
+            hosts++;
+            break;
+        case CV_FIELD_CONTENT_LENGTH:
+            lengths++;
+            break;
+        case CV_FIELD_TRANSFER_ENCODING:
+            coding = field;
+            codings++;
+            break;
+        case CV_FIELD_EXPECT:
+            head->expect_continue = head->minor == 1
+                && IS_WORD(cv_h1_span(head, field->value, field->value_len), "100-continue");
+            break;
+        default:
+            break;
+        }
+    }
+    if (codings != 0) {
+        /* RFC 9112 section 6.1: with Content-Length or on HTTP/1.0 the framing is faulty. */
+        if (codings > 1 || lengths != 0 || head->minor == 0) {
+            return CV_H1_ETRANSFER_ENCODING;
+        }
+        int rc = check_coding(cv_h1_span(head, coding->value, coding->value_len));
+        if (rc != 0) {
+            return rc;
+        }
+        head->chunked = true;
+    }
+    if (lengths > 1) {
+        return CV_H1_ECONTENT_LENGTH;
+    }
+    return check_host(head, host, hosts);
+}
