@@ -21,6 +21,8 @@ endif
 
 BIN := $(VENV)/bin
 DEMO_PORT ?= 8000
+# Programs that some tests need: without one they are skipped, with the reason.
+SYSTEM_TOOLS ?= chromium
 ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -65,7 +67,7 @@ demo: $(VENV)/.built $(VENV)/.demo-tools
 	@exec $(BIN)/cuvee main:app --app-dir examples/fastapi_demo --port $(DEMO_PORT)
 
 test: $(VENV)/.built $(VENV)/.test-tools
-	@sh tools/system_tools.sh chromium || true
+	@sh tools/system_tools.sh $(SYSTEM_TOOLS) || true
 	@$(BIN)/python -m pytest tests examples $(ARGS)
 
 check: lint types stubtest
@@ -98,7 +100,7 @@ leaks: $(VENV)/.built $(VENV)/.test-tools
 	@$(BIN)/python -m pytest tests/leaks --full $(ARGS)
 
 full: check c-test asan
-	@sh tools/system_tools.sh chromium || true
+	@sh tools/system_tools.sh $(SYSTEM_TOOLS) || true
 	@$(BIN)/python -m pytest tests examples --full $(ARGS)
 
 bench: $(VENV)/.built

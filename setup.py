@@ -6,6 +6,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import setuptools
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.command.sdist import sdist
@@ -71,7 +72,12 @@ class SourceDistribution(sdist):
         sources.ship(ROOT, Path(base_dir, "third_party"))
 
 
+# License-Expression came with setuptools 77.
+NEW_METADATA = int(setuptools.__version__.partition(".")[0]) >= 77
+
 setup(
+    license_files=["LICENSE", "licenses/*"],
+    **{"license_expression" if NEW_METADATA else "license": "MIT"},
     ext_modules=[
         Extension(
             "cuvee._core",
