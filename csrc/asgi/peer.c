@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+#include "asgi/peer.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+enum { TEXT_SIZE = INET6_ADDRSTRLEN + 8 };
+
+struct cv_peer {
+    PyObject *client; /* strong, NULL until asked for */
+    PyObject *server; /* strong, NULL until asked for */
+    uint8_t text_len;
+    char text[TEXT_SIZE];
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address; /* sa_family is AF_UNSPEC for anything but an internet address */
+};
+
+/* Writes the numeric host and returns the port, or -1 when it is no internet address. */
+static int
+split_address(const struct sockaddr *address, char host[INET6_ADDRSTRLEN])
+{
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
+        inet_ntop(AF_INET, &v4->sin_addr, host, INET6_ADDRSTRLEN);
+        return ntohs(v4->sin_port);
+    }
+    if (address->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
+        inet_ntop(AF_INET6, &v6->sin6_addr, host, INET6_ADDRSTRLEN);
+        return ntohs(v6->sin6_port);
+    }
+    return -1;
+}
+
+cv_peer_t *
+cv_peer_new(const struct sockaddr *address, socklen_t len)
+{
+    cv_peer_t *peer = calloc(1, sizeof *peer);
+    if (peer == NULL) {
+        return NULL;
+    }
+    peer->address.any.sa_family = AF_UNSPEC;
+    if (len >= sizeof(struct sockaddr_in) && address->sa_family == AF_INET) {
+        memcpy(&peer->address.v4, address, sizeof peer->address.v4);
+    }
+    else if (len >= sizeof(struct sockaddr_in6) && address->sa_family == AF_INET6) {
+        memcpy(&peer->address.v6, address, sizeof peer->address.v6);
+    }
+    return peer;
+}
+
+void
+cv_peer_free(cv_peer_t *peer)
+{
+    if (peer == NULL) {
+        return;
+    }
+    Py_XDECREF(peer->client);
+    Py_XDECREF(peer->server);
+    free(peer);
+}
+
+PyObject *
+cv_peer_client(cv_peer_t *peer)
+{
+    if (peer->client == NULL) {
+        char host[INET6_ADDRSTRLEN];
+        int port = split_address(&peer->address.any, host);
+        peer->client = port < 0 ? Py_NewRef(Py_None) : Py_BuildValue("(si)", host, port);
+    }
+    return peer->client;
+}
+
+static PyObject *
+make_server(int fd)
+{
+    struct sockaddr_storage storage;
+    struct sockaddr *address = (struct sockaddr *)&storage;
+    socklen_t len = sizeof storage;
+    if (getsockname(fd, address, &len) < 0) {
+        return Py_NewRef(Py_None);
+    }
+    if (address->sa_family == AF_UNIX) {
+        const struct sockaddr_un *local = (const struct sockaddr_un *)address;
+        size_t offset = offsetof(struct sockaddr_un, sun_path);
+        size_t path_len = len > offset ? len - offset : 0;
+        if (path_len > 0 && local->sun_path[0] != '\0') {
+            path_len = strnlen(local->sun_path, path_len);
+        }
+        PyObject *path = PyUnicode_DecodeFSDefaultAndSize(local->sun_path, (Py_ssize_t)path_len);
+        return path == NULL ? NULL : Py_BuildValue("(NO)", path, Py_None);
+    }
+    char host[INET6_ADDRSTRLEN];
+    int port = split_address(address, host);
+    return port < 0 ? Py_NewRef(Py_None) : Py_BuildValue("(si)", host, port);
+}
+
+PyObject *
+cv_peer_server(cv_peer_t *peer, int fd)
+{
+    if (peer->server == NULL) {
+        peer->server = make_server(fd);
+    }
+    return peer->server;
+}
+
+cv_span_t
+cv_peer_text(cv_peer_t *peer)
+{
+    if (peer->text_len == 0) {
+        char host[INET6_ADDRSTRLEN];
+        int port = split_address(&peer->address.any, host);
+        if (port >= 0) {
+            peer->text_len = (uint8_t)snprintf(peer->text, TEXT_SIZE, "%s:%d", host, port);
+        }
+    }
+    return (cv_span_t){peer->text, peer->text_len};
+}

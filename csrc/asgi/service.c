@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+#include "asgi/service.h"
+
+#include "asgi/cycle.h"
+#include "asgi/peer.h"
+#include "asgi/report.h"
+#include "asgi/scope.h"
+#include "asgi/task.h"
+#include "base/clock.h"
+
+enum {
+    BATCH_CYCLES = 64,     /* most cycles that are started before what is finished is written */
+    BATCH_TIME = 1000000,  /* ns: the longest run of Python before what is finished is written */
+};
+
+static cv_service_t *
+service_of(cv_conn_t *conn)
+{
+    return CV_CONTAINER_OF(conn->env, cv_service_t, env);
+}
+
+/* ---- what conn/ tells -------------------------------------------------------------------------------------- */
+
+static int
+on_head(cv_conn_t *conn, const cv_h1_head_t *head)
+{
+    cv_service_t *service = service_of(conn);
+    cv_service_enter(service);
+    CycleObject *cycle = cv_cycle_new(service, conn);
+    if (cycle == NULL) {
+        PyErr_WriteUnraisable(service->server);
+        return -1;
+    }
+    cycle->is_http_1_1 = head->minor == 1;
+    conn->request = cycle;
+    cycle->scope = cv_scope_build(service, conn, head, cycle);
+    if (cycle->scope == NULL) {
+        PyErr_WriteUnraisable(service->server);
+        cv_cycle_detach(cycle);
+        cv_list_remove(&cycle->node);
+        service->open_count--;
+        Py_DECREF(cycle);
+        return -1;
+    }
+    cv_service_wake(service);
+    return 0;
+}
+
+static int
+on_body(cv_conn_t *conn, const char *data, size_t len)
+{
+    CycleObject *cycle = conn->request;
+    if (cycle == NULL) {
+        return 0;
+    }
+    cv_service_t *service = cycle->service;
+    cv_service_enter(service);
+    if (cycle->body != NULL) {
+        if (cv_buffer_append(&cycle->more, data, len) < 0) {
+            return -1;
+        }
+    }
+    else {
+        cycle->body = PyBytes_FromStringAndSize(data, (Py_ssize_t)len);
+        if (cycle->body == NULL) {
+            PyErr_Clear();
+            return -1;
+        }
+    }
+    if (!cv_list_is_empty(&cycle->receivers)) {
+        if (cv_cycle_wake(cycle, &cycle->receivers) < 0) {
+            PyErr_WriteUnraisable((PyObject *)cycle);
+        }
+        cv_service_wake(service);
+    }
+    return 0;
+}
+
+static void
+on_end(cv_conn_t *conn)
+{
+    CycleObject *cycle = conn->request;
+    if (cycle == NULL) {
+        return;
+    }
+    cycle->body_complete = true;
+    if (!cv_list_is_empty(&cycle->receivers)) {
+        cv_service_enter(cycle->service);
+        if (cv_cycle_wake(cycle, &cycle->receivers) < 0) {
+            PyErr_WriteUnraisable((PyObject *)cycle);
+        }
+        cv_service_wake(cycle->service);
+    }
+}
+
+static void
+on_drain(cv_conn_t *conn)
+{
+    CycleObject *cycle = conn->request;
+    if (cycle == NULL || cv_list_is_empty(&cycle->senders)) {
+        return;
+    }
+    cv_service_enter(cycle->service);
+    if (cv_cycle_wake(cycle, &cycle->senders) < 0) {
+        PyErr_WriteUnraisable((PyObject *)cycle);
+    }
+    cv_service_wake(cycle->service);
+}
+
+static void
+on_gone(cv_conn_t *conn)
+{
+    cv_service_t *service = service_of(conn);
+    cv_service_enter(service);
+    if (conn->request != NULL) {
+        cv_cycle_disconnect(conn->request);
+    }
+    cv_peer_free(conn->app);
+    conn->app = NULL;
+    cv_service_wake(service);
+}
+
+static void
+on_refused(cv_conn_t *conn, unsigned status, const char *rule)
+{
+    cv_service_t *service = service_of(conn);
+    cv_service_enter(service);
+    if (status == 0) {
+        return;
+    }
+    cv_report_format(service, CV_LOG_WARNING, "Invalid HTTP request received. (%s)", rule);
+}
+
+static void
+release(cv_conn_env_t *env, void *owner)
+{
+    cv_service_enter(CV_CONTAINER_OF(env, cv_service_t, env));
+    Py_DECREF((PyObject *)owner);
+}
+
+const cv_conn_ops_t cv_service_conn_ops = {
+    .on_head = on_head,
+    .on_body = on_body,
+    .on_end = on_end,
+    .on_drain = on_drain,
+    .on_gone = on_gone,
+    .on_refused = on_refused,
+    .release = release,
+};
+
+/* ---- the turn ---------------------------------------------------------------------------------------------- */
+
+/* Asked once a turn: an application may set a factory at any time, but hardly between two requests of one turn. */
+static int
+look_up_task_factory(cv_service_t *service)
+{
+    PyObject *factory = PyObject_CallMethodNoArgs(service->loop, service->state->names.get_task_factory);
+    if (factory == NULL) {
+        return -1;
+    }
+    if (factory == Py_None) {
+        Py_CLEAR(factory);
+    }
+    Py_XSETREF(service->task_factory, factory);
+    return 0;
+}
+
+int
+cv_service_run(cv_service_t *service)
+{
+    if (cv_list_is_empty(&service->queued)) {
+        return 0;
+    }
+    if (look_up_task_factory(service) < 0) {
+        return -1;
+    }
+    uint64_t start = cv_clock_now();
+    for (unsigned count = 1; !cv_list_is_empty(&service->queued); count++) {
+        CycleObject *cycle = CV_CONTAINER_OF(service->queued.next, CycleObject, node);
+        cv_conn_t *conn = cycle->conn;
+        if (cv_task_start(cycle) < 0) {
+            return -1;
+        }
+        /* The next request of the same connection joins the batch. The connection's memory outlives the turn. */
+        if (conn != NULL && cv_conn_can_advance(conn)) {
+            cv_conn_advance(conn);
+        }
+        if (count == BATCH_CYCLES || cv_clock_now() - start > BATCH_TIME) {
+            break;
+        }
+    }
+    if (!cv_list_is_empty(&service->queued)) {
+        cv_batch_on_flush(&service->batch);
+        cv_conn_env_flush(&service->env);
+    }
+    return 0;
+}
+
+static int
+tell_idle(cv_service_t *service)
+{
+    bool idle_conns = service->was_busy_conns && service->env.conn_count == 0;
+    bool idle_cycles = service->was_busy_cycles && service->open_count == 0;
+    service->was_busy_conns = service->env.conn_count > 0;
+    service->was_busy_cycles = service->open_count > 0;
+    if (service->on_idle == NULL || !(idle_conns || idle_cycles)) {
+        return 0;
+    }
+    PyObject *done = PyObject_CallNoArgs(service->on_idle);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+int
+cv_service_flush(cv_service_t *service)
+{
+    cv_batch_on_flush(&service->batch);
+    cv_conn_env_flush(&service->env);
+    return tell_idle(service);
+}
+
+bool
+cv_service_has_work(const cv_service_t *service)
+{
+    return !cv_list_is_empty(&service->queued) || !cv_list_is_empty(&service->env.unflushed);
+}

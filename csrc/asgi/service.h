@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One ASGI application on one event loop: what all its connections and requests share.
+ *
+ * Owns:    the connection env, the strong references below, and a reference to every queued and open cycle.
+ * Borrows: the module state; the server object it is embedded in.
+ * Thread:  loop thread. Functions marked [poll] may be entered without the GIL.
+ * Errors:  -1 with an exception set, where an int is returned.
+ */
+#ifndef CUVEE_ASGI_SERVICE_H
+#define CUVEE_ASGI_SERVICE_H
+
+#include <Python.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "asgi/batch.h"
+#include "base/list.h"
+#include "conn/conn.h"
+#include "observe/access_log.h"
+#include "py/state.h"
+
+typedef struct cv_service cv_service_t;
+
+/* What the service needs from the loop it runs on. */
+typedef struct {
+    /* [poll] Takes the GIL back if the loop's poll released it. */
+    void (*enter)(cv_service_t *service);
+    /* [poll] There is work for cv_service_run or cv_service_flush: the loop must not sleep before it is done. */
+    void (*wake)(cv_service_t *service);
+    /* True when other callbacks are due to run in this turn, so that an answer may wait for theirs. */
+    bool (*is_busy)(cv_service_t *service);
+} cv_service_driver_t;
+
+struct cv_service {
+    cv_conn_env_t env;   /* first: conn/ hands it back to `release` */
+
+    /* set once */
+    const cv_service_driver_t *driver;
+    cv_state_t *state;          /* borrowed; the server's type keeps the module alive */
+    PyObject *server;           /* borrowed: the object this is embedded in */
+    PyObject *app;              /* strong, as all that follow */
+    PyObject *loop;
+    PyObject *context;          /* the contextvars context of the start */
+    PyObject *scope_template;
+    PyObject *asgi;             /* {"version": …, "spec_version": …} */
+    PyObject *lifespan_state;   /* dict, copied into each scope */
+    PyObject *root_path;        /* str */
+    PyObject *root_path_bytes;  /* bytes, percent-encoded already */
+    PyObject *log;              /* log(level, message, exception) */
+    PyObject *access;           /* AccessLog, a callable, or NULL */
+    cv_access_log_t *access_log; /* of `access`, borrowed; NULL when that is a callable or NULL */
+    bool app_is_coroutine_function; /* calling it runs no user code, so no context needs to be entered */
+
+    /* working state */
+    PyObject *task_factory;     /* strong; the loop's, looked up once a turn; NULL for none */
+    cv_list_t queued;           /* cycles whose app was not called yet */
+    cv_list_t open;             /* cycles whose task is not done */
+    unsigned open_count;        /* length of both lists */
+    uint64_t total;             /* complete responses */
+    cv_batch_t batch;
+    PyObject *on_idle;          /* strong; called when env.conn_count or open_count falls to 0; or NULL */
+    bool was_busy_conns, was_busy_cycles;
+};
+
+/* The connection ops of every service: the bridge from conn/ to Python. */
+extern const cv_conn_ops_t cv_service_conn_ops;
+
+/* Runs queued cycles, each until its task waits or ends, within the batch's bounds. */
+int cv_service_run(cv_service_t *service);
+
+/* Writes what cycles have left to be written, and tells on_idle about an end of work. */
+int cv_service_flush(cv_service_t *service);
+
+/* True when run or flush have something to do. */
+bool cv_service_has_work(const cv_service_t *service);
+
+static inline void
+cv_service_enter(cv_service_t *service)
+{
+    service->driver->enter(service);
+}
+
+static inline void
+cv_service_wake(cv_service_t *service)
+{
+    service->driver->wake(service);
+}
+
+#endif

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+#include "asgi/task.h"
+
+#include "asgi/channel.h"
+#include "asgi/report.h"
+#include "py/errors.h"
+
+/* app(scope, receive, send) in the cycle's context. New reference, or NULL. */
+static PyObject *
+call_app(CycleObject *cycle, PyObject *context)
+{
+    cv_service_t *service = cycle->service;
+    PyObject *args[4] = {NULL, cycle->scope, NULL, NULL};
+    cycle->scope = NULL;
+    PyObject *coroutine = NULL;
+    args[2] = cv_receive_new(cycle);
+    args[3] = cv_send_new(cycle);
+    /* Calling a coroutine function runs none of its body: the task enters the context when it does. */
+    bool enter = !service->app_is_coroutine_function;
+    if (args[2] != NULL && args[3] != NULL && !(enter && PyContext_Enter(context) < 0)) {
+        coroutine = PyObject_Vectorcall(service->app, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+        if (enter && PyContext_Exit(context) < 0) {
+            Py_CLEAR(coroutine);
+        }
+    }
+    Py_XDECREF(args[1]);
+    Py_XDECREF(args[2]);
+    Py_XDECREF(args[3]);
+    return coroutine;
+}
+
+/* loop.create_task(coroutine, context=context): where the application set a task factory. */
+static PyObject *
+create_task_by_factory(cv_service_t *service, PyObject *coroutine, PyObject *context)
+{
+    PyObject *args[] = {service->loop, coroutine, context};
+    return PyObject_VectorcallMethod(service->state->names.create_task, args, 2, service->state->context_kwnames);
+}
+
+static PyObject *
+create_task(cv_service_t *service, PyObject *coroutine, PyObject *context)
+{
+    if (service->task_factory != NULL) {
+        return create_task_by_factory(service, coroutine, context);
+    }
+    cv_state_t *state = service->state;
+    PyObject *args[] = {NULL, coroutine, service->loop, context, Py_True};
+    return PyObject_Vectorcall(state->task_type, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, state->task_kwnames);
+}
+
+/* task.METHOD(argument), without an attribute look-up where the task is asyncio's own. */
+static PyObject *
+call_task(cv_state_t *state, PyObject *task, PyObject *unbound, PyObject *name)
+{
+    if ((PyObject *)Py_TYPE(task) == state->task_type) {
+        return PyObject_CallOneArg(unbound, task);
+    }
+    return PyObject_CallMethodNoArgs(task, name);
+}
+
+static int
+watch_task(CycleObject *cycle, PyObject *task)
+{
+    cv_service_t *service = cycle->service;
+    PyObject *args[] = {task, (PyObject *)cycle, service->context};
+    PyObject *done = PyObject_VectorcallMethod(service->state->names.add_done_callback, args, 2,
+                                               service->state->context_kwnames);
+    if (done == NULL) {
+        return -1;
+    }
+    Py_DECREF(done);
+    cycle->task = Py_NewRef(task);
+    return 0;
+}
+
+/* The application will not answer (any more): 500 if nothing began, else what was sent goes out and the connection ends. */
+static void
+give_up_answer(CycleObject *cycle)
+{
+    cv_conn_t *conn = cycle->conn;
+    if (conn == NULL) {
+        return;
+    }
+    if (cycle->started) {
+        cv_conn_fail(conn);
+    }
+    else {
+        if (cv_cycle_log_access(cycle, 500) < 0) {
+            PyErr_WriteUnraisable((PyObject *)cycle);
+        }
+        cycle->service->total++;
+        cv_conn_refuse(conn, 500, "Internal Server Error");
+    }
+    cycle->complete = true;
+    cv_cycle_detach(cycle);
+    cv_service_wake(cycle->service);
+}
+
+/* Takes the exception that the application raised, says so, and answers for it. SystemExit and KeyboardInterrupt are the
+ * loop's to act on: they are neither reported nor swallowed here, but set again for the caller. */
+static int
+settle_exception(CycleObject *cycle)
+{
+    PyObject *exception = cv_error_take();
+    bool leaves_loop = PyErr_GivenExceptionMatches(exception, PyExc_SystemExit)
+        || PyErr_GivenExceptionMatches(exception, PyExc_KeyboardInterrupt);
+    /* Who cancels a request whose client is gone has got what was wanted. */
+    bool wanted = cycle->disconnected && !PyErr_GivenExceptionMatches(exception, PyExc_Exception);
+    if (!leaves_loop && !wanted) {
+        cv_report(cycle->service, CV_LOG_ERROR, "Exception in ASGI application\n", exception);
+    }
+    give_up_answer(cycle);
+    if (leaves_loop) {
+        cv_error_give(exception);
+        return -1;
+    }
+    Py_DECREF(exception);
+    return 0;
+}
+
+static void
+settle_result(CycleObject *cycle, PyObject *result)
+{
+    cv_service_t *service = cycle->service;
+    if (result != Py_None) {
+        cv_report_format(service, CV_LOG_ERROR, "ASGI callable should return None, but returned '%S'.", result);
+    }
+    else if (cycle->conn == NULL) {
+        return;
+    }
+    else if (!cycle->started) {
+        cv_report(service, CV_LOG_ERROR, "ASGI callable returned without starting response.", NULL);
+    }
+    else {
+        cv_report(service, CV_LOG_ERROR, "ASGI callable returned without completing response.", NULL);
+    }
+    give_up_answer(cycle);
+}
+
+/* The cycle is over: it leaves the service, which may be idle now. */
+static void
+close_cycle(CycleObject *cycle)
+{
+    cv_service_t *service = cycle->service;
+    Py_CLEAR(cycle->task);
+    cv_list_remove(&cycle->node);
+    service->open_count--;
+    if (service->open_count == 0) {
+        cv_service_wake(service);
+    }
+    Py_DECREF(cycle);
+}
+
+static int
+settle(CycleObject *cycle, PyObject *task)
+{
+    cv_state_t *state = cycle->service->state;
+    int status = 0;
+    PyObject *result = call_task(state, task, state->task_result, state->names.result);
+    if (result == NULL) {
+        status = settle_exception(cycle);
+    }
+    else {
+        if (result != Py_None || cycle->conn != NULL) {
+            settle_result(cycle, result);
+        }
+        Py_DECREF(result);
+    }
+    close_cycle(cycle);
+    return status;
+}
+
+/* Ends a cycle that has no task to wait for; an exception is set. */
+static int
+abandon(CycleObject *cycle)
+{
+    int status = settle_exception(cycle);
+    close_cycle(cycle);
+    return status;
+}
+
+/* The task was started: it is done already, or will say when it is. */
+static int
+follow_task(CycleObject *cycle, PyObject *task)
+{
+    cv_state_t *state = cycle->service->state;
+    PyObject *done = call_task(state, task, state->task_done, state->names.done);
+    Py_XDECREF(done);
+    if (done == Py_True) {
+        return settle(cycle, task);
+    }
+    return done == NULL || watch_task(cycle, task) < 0 ? abandon(cycle) : 0;
+}
+
+int
+cv_task_start(CycleObject *cycle)
+{
+    cv_service_t *service = cycle->service;
+    cv_list_remove(&cycle->node);
+    cv_list_append(&service->open, &cycle->node);
+
+    PyObject *task = NULL;
+    PyObject *context = PyContext_Copy(service->context);
+    PyObject *coroutine = context == NULL ? NULL : call_app(cycle, context);
+    if (coroutine != NULL) {
+        task = create_task(service, coroutine, context);
+        Py_DECREF(coroutine);
+    }
+    Py_XDECREF(context);
+    if (task == NULL) {
+        return abandon(cycle);
+    }
+    int status = follow_task(cycle, task);
+    Py_DECREF(task);
+    return status;
+}
+
+PyObject *
+cv_task_done(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    CycleObject *cycle = (CycleObject *)op;
+    if (PyVectorcall_NARGS(nargsf) != 1 || kwnames != NULL) {
+        PyErr_SetString(PyExc_TypeError, "a cycle is called with its task, when that is done");
+        return NULL;
+    }
+    if (cycle->task != args[0]) {
+        Py_RETURN_NONE; /* settled already */
+    }
+    if (settle(cycle, args[0]) < 0) {
+        /* The task's own step has raised it into the loop already. */
+        PyErr_Clear();
+    }
+    Py_RETURN_NONE;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The awaitable of receive, and of a send that has to wait: it tries, and while it cannot go on, waits on a real
+ * asyncio Future. What it is about happens in `attempt`, when the task is running, so that cancelling a waiting one
+ * loses no message. It satisfies collections.abc.Coroutine.
+ *
+ * Owns:    its cycle, its future and its message (strong), until it is finished.
+ * Thread:  loop thread, the GIL held.
+ */
+#ifndef CUVEE_ASGI_WAIT_H
+#define CUVEE_ASGI_WAIT_H
+
+#include <Python.h>
+
+#include "asgi/cycle.h"
+#include "base/list.h"
+
+typedef struct WaitObject WaitObject;
+
+/* Tries to finish: 1 with *result set (new reference), 0 to go on waiting, -1 with an exception set. */
+typedef int (*cv_wait_attempt)(WaitObject *wait, PyObject **result);
+
+struct WaitObject {
+    PyObject_HEAD
+    CycleObject *cycle;       /* strong; NULL once finished */
+    cv_wait_attempt attempt;
+    cv_list_t *waiters;       /* the cycle's list to stand in while waiting */
+    cv_list_t node;
+    PyObject *future;         /* strong, while waiting */
+    PyObject *message;        /* send: what is not processed yet, strong, or NULL */
+};
+
+/* New reference. `message` is borrowed and may be NULL. */
+PyObject *cv_wait_new(CycleObject *cycle, cv_wait_attempt attempt, cv_list_t *waiters, PyObject *message);
+
+int cv_wait_setup_type(PyObject *module);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The Server type: one ASGI application on one event loop, its listeners and its connections.
+ *
+ * Life: while it has libuv handles it keeps itself alive; close() ends that, and so does the end of its loop.
+ *
+ * Owns:    the service, the listeners, and in a foreign loop the private uv_loop_t.
+ * Thread:  loop thread, the GIL held.
+ */
+#ifndef CUVEE_SERVER_SERVER_H
+#define CUVEE_SERVER_SERVER_H
+
+#include <Python.h>
+
+#include <stdbool.h>
+
+#include "asgi/service.h"
+#include "base/list.h"
+#include "loop/loop.h"
+#include "net/listener.h"
+
+typedef struct {
+    PyObject_HEAD
+    cv_service_t service;
+    cv_list_t listeners;      /* ServerListener */
+    unsigned open_parts;      /* the env and each listener: what libuv still holds */
+    bool is_open;             /* from a complete __init__ to close() */
+    bool is_foreign;          /* the loop is not cuvee's */
+
+    /* on cuvee's loop */
+    cv_loop_turn_t turn;
+    cv_loop_guest_t guest;
+
+    /* in a foreign loop */
+    uv_loop_t *private_loop;
+    PyObject *pump;           /* strong: the bound method that the foreign loop calls */
+    PyObject *pump_timer;     /* strong: the handle of the next call_later, or NULL */
+    uint64_t pump_due;        /* ms on the private loop's clock; meaningful with a pump_timer */
+    bool pump_scheduled;
+    bool in_pump;
+} ServerObject;
+
+/* Makes the Server type. */
+int cv_server_setup_type(PyObject *module);
+
+/* Every part that libuv held is closed. Drops the server's reference to itself. */
+void cv_server_on_part_closed(ServerObject *server);
+
+/* Starts the close of everything; the server is not open any more. Idempotent. */
+void cv_server_close(ServerObject *server);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/server_listener.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "asgi/peer.h"
+#include "asgi/report.h"
+#include "py/errors.h"
+
+typedef struct {
+    cv_listener_t listener;
+    ServerObject *server; /* borrowed: it keeps itself alive while this is open */
+    cv_list_t node;       /* in server->listeners, until close */
+} server_listener_t;
+
+static server_listener_t *
+of_listener(cv_listener_t *listener)
+{
+    return CV_CONTAINER_OF(listener, server_listener_t, listener);
+}
+
+static void
+on_accept(cv_listener_t *listener, int fd, const struct sockaddr *address, socklen_t len)
+{
+    cv_service_t *service = &of_listener(listener)->server->service;
+    cv_peer_t *peer = cv_peer_new(address, len);
+    if (peer == NULL) {
+        close(fd);
+        return;
+    }
+    if (cv_conn_new(&service->env, fd, peer) == NULL) {
+        cv_service_enter(service);
+        cv_peer_free(peer);
+        return;
+    }
+    service->was_busy_conns = true;
+}
+
+static void
+on_paused(cv_listener_t *listener, int error)
+{
+    cv_service_t *service = &of_listener(listener)->server->service;
+    cv_service_enter(service);
+    cv_report_format(service, CV_LOG_ERROR, "Accepting connections is paused: %s. It goes on when one is free.",
+                     strerror(-error));
+}
+
+static void
+on_resumed(cv_listener_t *listener)
+{
+    cv_service_t *service = &of_listener(listener)->server->service;
+    cv_service_enter(service);
+    cv_report(service, CV_LOG_WARNING, "Accepting connections goes on.", NULL);
+}
+
+static void
+on_closed(cv_listener_t *listener)
+{
+    ServerObject *server = of_listener(listener)->server;
+    free(of_listener(listener));
+    cv_server_on_part_closed(server);
+}
+
+static const cv_listener_ops_t ops = {
+    .on_accept = on_accept,
+    .on_paused = on_paused,
+    .on_resumed = on_resumed,
+    .on_closed = on_closed,
+};
+
+int
+cv_server_listener_open(ServerObject *server, int fd)
+{
+    server_listener_t *self = calloc(1, sizeof *self);
+    if (self == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    self->server = server;
+    int error = cv_listener_open(&self->listener, server->service.env.loop, fd, &ops);
+    if (error < 0) {
+        free(self);
+        return cv_error_set(error);
+    }
+    cv_list_append(&server->listeners, &self->node);
+    server->open_parts++;
+    error = cv_listener_start(&self->listener);
+    if (error < 0) {
+        cv_list_remove(&self->node);
+        cv_listener_close(&self->listener);
+        return cv_error_set(error);
+    }
+    return 0;
+}
+
+void
+cv_server_listeners_close(ServerObject *server)
+{
+    while (!cv_list_is_empty(&server->listeners)) {
+        server_listener_t *self = CV_CONTAINER_OF(server->listeners.next, server_listener_t, node);
+        cv_list_remove(&self->node);
+        cv_listener_close(&self->listener);
+    }
+}

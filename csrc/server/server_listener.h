@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One listening socket of a server: hands accepted connections to the service.
+ *
+ * Owns:    itself, from open until libuv lets go of it after close.
+ * Thread:  loop thread.
+ */
+#ifndef CUVEE_SERVER_SERVER_LISTENER_H
+#define CUVEE_SERVER_SERVER_LISTENER_H
+
+#include "server/server.h"
+
+/* Accepts from `fd`, which stays the caller's. -1 with OSError or MemoryError set. */
+int cv_server_listener_open(ServerObject *server, int fd);
+
+/* Closes every listener of the server. */
+void cv_server_listeners_close(ServerObject *server);
+
+#endif
