@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: MIT
+"""The `cuvee` command: options with uvicorn's names, one line for every mistake."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from cuvee import __version__
+
+LOG_LEVEL_NAMES = ("critical", "error", "warning", "info", "debug", "trace")
+USAGE_ERROR = 2
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command with `args` (default: the process's own) and return its exit code."""
+    options = _parse(args)
+    if os.getpid() == 1:
+        # The kernel gives process 1 no default actions, and an import may take a while.
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        return _serve(options)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from cuvee.config import Config
+    from cuvee.importer import application_traceback
+    from cuvee.runner import run_config
+
+    named = vars(options)
+    sys.path.insert(0, named.pop("app_dir"))
+    try:
+        config = Config(**named)
+    except ValueError as exc:
+        _fail(str(exc))
+    try:
+        run_config(config)
+    except Exception as exc:
+        import traceback
+
+        traceback.print_exception(exc.with_traceback(application_traceback(exc.__traceback__)))
+        return 1
+    return 0
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"cuvee: error: {message}", file=sys.stderr)
+    sys.exit(USAGE_ERROR)
+
+
+# ---- parsing -------------------------------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    """Fails with one line, where argparse prints the usage too."""
+
+    def error(self, message: str) -> NoReturn:
+        _fail(message)
+
+
+class _HelpFormatter(argparse.HelpFormatter):
+    """Shows defaults, where there are any to show."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34)
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        text = action.help
+        if text is None or action.default in (None, argparse.SUPPRESS, "", False):
+            return text  # there is none, or the text itself says it
+        if action.default is True:
+            return f"{text} [default: on]"
+        return f"{text} [default: %(default)s]"
+
+
+class _Version(argparse.Action):
+    """Prints the versions that a bug report needs."""
+
+    def __call__(self, *_: object) -> NoReturn:
+        import platform
+
+        print(
+            f"Running cuvee {__version__} with {platform.python_implementation()} "
+            f"{platform.python_version()} on {platform.system()}"
+        )
+        sys.exit(0)
+
+
+def _parse(args: Sequence[str] | None) -> argparse.Namespace:
+    parser = _build_parser()
+    options, unknown = parser.parse_known_args(args)
+    for argument in unknown:
+        if argument.startswith("-"):
+            _fail(_unknown_option(parser, argument.partition("=")[0]))
+    if unknown:
+        _fail(f"unexpected argument {unknown[0]!r} after APP")
+    if options.app is None:
+        _fail("missing argument APP, for example main:app (cuvee --help shows all options)")
+    return options
+
+
+def _unknown_option(parser: argparse.ArgumentParser, option: str) -> str:
+    import difflib
+
+    known = [name for action in parser._actions for name in action.option_strings]
+    near = difflib.get_close_matches(option, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else " cuvee --help shows all options."
+    return f"no such option: {option!r}.{hint}"
+
+
+def _whole_number(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not between {low} and {high}")
+        return value
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
+    if not 0 <= value <= 1e9:
+        raise argparse.ArgumentTypeError(f"{text} is not a possible number of seconds")
+    return value
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="cuvee",
+        usage="cuvee [OPTIONS] APP",
+        description="Serve an ASGI application over HTTP.",
+        formatter_class=_HelpFormatter,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    _add_application(parser)
+    _add_binding(parser)
+    _add_logging(parser)
+    _add_timeouts(parser)
+    other = parser.add_argument_group("other options")
+    other.add_argument(
+        "--version",
+        action=_Version,
+        nargs=0,
+        default=argparse.SUPPRESS,
+        help="show the version and exit",
+    )
+    other.add_argument("--help", "-h", action="help", help="show this help and exit")
+    return parser
+
+
+def _add_application(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("application")
+    group.add_argument(
+        "app",
+        metavar="APP",
+        nargs="?",
+        help="where the application is: module:attribute, for example main:app",
+    )
+    group.add_argument(
+        "--factory", action="store_true", help="APP is a function that returns the application"
+    )
+    group.add_argument(
+        "--app-dir",
+        default="",
+        metavar="DIR",
+        help="where to look for APP's module first [default: the current directory]",
+    )
+    group.add_argument(
+        "--root-path",
+        default="",
+        metavar="PATH",
+        help="the path under which a proxy mounts the application",
+    )
+    group.add_argument(
+        "--lifespan",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="tell the application when the server starts and stops; "
+        "auto: unless it doesn't support that",
+    )
+
+
+def _add_binding(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("where to listen")
+    group.add_argument("--host", default="127.0.0.1", metavar="HOST", help="host name or address")
+    group.add_argument(
+        "--port",
+        type=_whole_number(0, 65535),
+        default=8000,
+        metavar="PORT",
+        help="port; 0: any free port, which the log names",
+    )
+    group.add_argument("--uds", metavar="PATH", help="a Unix socket, in place of host and port")
+    group.add_argument(
+        "--fd",
+        type=_whole_number(0, 2**31 - 1),
+        metavar="NUMBER",
+        help="an inherited file descriptor of a bound socket, in place of all these",
+    )
+    group.add_argument(
+        "--backlog",
+        type=_whole_number(0, 2**31 - 1),
+        default=2048,
+        metavar="NUMBER",
+        help="how many connections may wait to be accepted",
+    )
+
+
+def _add_logging(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("logging")
+    group.add_argument(
+        "--log-level", choices=LOG_LEVEL_NAMES, help="the least severe level [default: info]"
+    )
+    group.add_argument(
+        "--access-log",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="a line for each request on standard output",
+    )
+    group.add_argument(
+        "--use-colors",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="coloured log lines [default: on a terminal]",
+    )
+
+
+def _add_timeouts(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("time limits, in seconds")
+    group.add_argument(
+        "--timeout-keep-alive",
+        type=_seconds,
+        default=5,
+        metavar="SECONDS",
+        help="close a connection that sends no other request for so long",
+    )
+    group.add_argument(
+        "--timeout-head",
+        type=_seconds,
+        default=30,
+        metavar="SECONDS",
+        help="close a connection whose request head is not complete after so long",
+    )
+    group.add_argument(
+        "--timeout-graceful-shutdown",
+        type=_seconds,
+        metavar="SECONDS",
+        help="cancel what is still running so long after the stop [default: never]",
+    )

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: MIT
+"""What a server is told: options with uvicorn's names and defaults, the application, logging."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import IO, TYPE_CHECKING, Any, Literal, get_args
+
+from cuvee._types import ASGIApplication
+from cuvee.importer import ImportFromStringError, import_from_string
+from cuvee.logging import LOG_LEVELS, LOGGING_CONFIG, TRACE_LOG_LEVEL
+
+if TYPE_CHECKING:
+    import asyncio
+    from configparser import RawConfigParser
+
+    from cuvee.lifespan import Lifespan
+
+LifespanType = Literal["auto", "on", "off"]
+
+LIFESPAN_MODES: tuple[str, ...] = get_args(LifespanType)
+STARTUP_FAILURE = 3
+"""The exit code of a server that could not start."""
+
+logger = logging.getLogger("uvicorn.error")
+
+
+class Config:
+    """The options of one server. Every argument is an attribute of the same name.
+
+    Raises ValueError where a value makes no sense. Logging is configured at once, as uvicorn does.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApplication | Callable[..., Any] | str,
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        uds: str | None = None,
+        fd: int | None = None,
+        *,
+        backlog: int = 2048,
+        log_config: dict[str, Any] | str | RawConfigParser | IO[Any] | None = LOGGING_CONFIG,
+        log_level: str | int | None = None,
+        access_log: bool = True,
+        use_colors: bool | None = None,
+        lifespan: LifespanType = "auto",
+        root_path: str = "",
+        factory: bool = False,
+        timeout_keep_alive: float = 5,
+        timeout_head: float = 30,
+        timeout_graceful_shutdown: float | None = None,
+        date_header: bool = True,
+        server_header: bool = True,
+    ) -> None:
+        self.app = app
+        self.host = host
+        self.port = _whole_number("port", port, 0, 65535)
+        self.uds = uds
+        self.fd = fd if fd is None else _whole_number("fd", fd, 0, 2**31 - 1)
+        self.backlog = _whole_number("backlog", backlog, 0, 2**31 - 1)
+        self.log_config = log_config
+        self.log_level = _log_level(log_level)
+        self.access_log = access_log
+        self.use_colors = use_colors
+        self.lifespan = lifespan
+        self.root_path = root_path
+        self.factory = factory
+        self.timeout_keep_alive = _seconds("timeout_keep_alive", timeout_keep_alive)
+        self.timeout_head = _seconds("timeout_head", timeout_head)
+        self.timeout_graceful_shutdown = (
+            timeout_graceful_shutdown
+            if timeout_graceful_shutdown is None
+            else _seconds("timeout_graceful_shutdown", timeout_graceful_shutdown)
+        )
+        self.date_header = date_header
+        self.server_header = server_header
+        if lifespan not in LIFESPAN_MODES:
+            modes = ", ".join(LIFESPAN_MODES)
+            raise ValueError(f"lifespan must be one of {modes}, not {lifespan!r}")
+        self.loaded = False
+        self.loaded_app: Any = None
+        self.configure_logging()
+
+    @property
+    def asgi_version(self) -> Literal["3.0"]:
+        """The ASGI version that the application is called with."""
+        return "3.0"
+
+    @property
+    def is_ssl(self) -> bool:
+        """Whether connections are encrypted."""
+        return False
+
+    @property
+    def lifespan_class(self) -> type[Lifespan]:
+        """The class that talks the lifespan protocol, as `lifespan` asks for it."""
+        from cuvee.lifespan import Lifespan, LifespanOff
+
+        return LifespanOff if self.lifespan == "off" else Lifespan
+
+    def get_loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop]:
+        """Return the function that makes the event loop for `Server.run`."""
+        from cuvee.loop import new_event_loop
+
+        return new_event_loop
+
+    # ---- the application -------------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Import the application and make ready to serve it. Called once."""
+        assert not self.loaded
+        self.load_app()
+        if logger.getEffectiveLevel() <= TRACE_LOG_LEVEL:
+            from cuvee.message_logger import MessageLogger
+
+            self.loaded_app = MessageLogger(self.loaded_app)
+        self.loaded = True
+
+    def load_app(self) -> Any:
+        """Import the application, call its factory, and return it; a second call returns it again.
+
+        Logs an error and raises SystemExit(3) when the import string leads nowhere. What the
+        application's own module raises is passed on.
+        """
+        if self.loaded_app is not None:
+            return self.loaded_app
+        try:
+            app = import_from_string(self.app)
+        except ImportFromStringError as exc:
+            logger.error("Error loading ASGI app. %s", exc)
+            sys.exit(STARTUP_FAILURE)
+        app = self._from_factory(app) if self.factory else _without_factory(app)
+        if not callable(app):
+            logger.error('Error loading ASGI app. "%s" is not callable.', self.app)
+            sys.exit(STARTUP_FAILURE)
+        self.loaded_app = app
+        return app
+
+    def _from_factory(self, factory: Any) -> Any:
+        try:
+            return factory()
+        except TypeError as exc:
+            logger.error("Error loading ASGI app factory: %s", exc)
+            sys.exit(STARTUP_FAILURE)
+
+    # ---- the socket ------------------------------------------------------------------------------
+
+    def bind_socket(self) -> socket.socket:
+        """Bind the one socket that a parent process hands to its workers.
+
+        It is inheritable, and does not listen yet. Logs where it is bound, or logs an error and
+        raises SystemExit(3).
+        """
+        from cuvee import sockets
+
+        try:
+            bound = sockets.bind_one(self)
+        except OSError as exc:
+            logger.error(exc)
+            sys.exit(STARTUP_FAILURE)
+        bound.set_inheritable(True)
+        sockets.log_running(self, [bound])
+        return bound
+
+    # ---- logging ---------------------------------------------------------------------------------
+
+    def configure_logging(self) -> None:
+        """Apply log_config, use_colors, log_level and access_log to Python's logging."""
+        logging.addLevelName(TRACE_LOG_LEVEL, "TRACE")
+        if self.log_config is not None:
+            self._apply_log_config(self.log_config)
+        if self.log_level is not None:
+            for name in ("uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
+                logging.getLogger(name).setLevel(self.log_level)
+        if not self.access_log:
+            access = logging.getLogger("uvicorn.access")
+            access.handlers = []
+            access.propagate = False
+
+    def _apply_log_config(
+        self, log_config: dict[str, Any] | str | RawConfigParser | IO[Any]
+    ) -> None:
+        import logging.config
+
+        if isinstance(log_config, str):
+            read = _read_log_config(log_config)
+            if read is None:
+                logging.config.fileConfig(log_config, disable_existing_loggers=False)
+                return
+            log_config = read
+        if not isinstance(log_config, dict):
+            logging.config.fileConfig(log_config, disable_existing_loggers=False)
+            return
+        if self.use_colors is not None:
+            log_config = copy.deepcopy(log_config)
+            for name in ("default", "access"):
+                if name in log_config.get("formatters", {}):
+                    log_config["formatters"][name]["use_colors"] = self.use_colors
+        logging.config.dictConfig(log_config)
+
+
+def _without_factory(app: Any) -> Any:
+    """Call `app` to see whether it is a factory: an application wants arguments."""
+    try:
+        made = app()
+    except TypeError:
+        return app
+    if hasattr(made, "__await__"):  # an application that takes any arguments
+        if hasattr(made, "close"):
+            made.close()
+        return app
+    logger.warning(
+        "ASGI app factory detected. Using it, "
+        "but please consider setting the --factory flag explicitly."
+    )
+    return made
+
+
+def _read_log_config(path: str) -> dict[str, Any] | None:
+    """Return what is in a JSON or YAML file; None for other files, which fileConfig reads."""
+    suffix = os.path.splitext(path)[1]
+    if suffix not in (".json", ".yaml", ".yml"):
+        return None
+    with open(path, encoding="utf-8") as file:
+        module, load = ("json", "load") if suffix == ".json" else ("yaml", "safe_load")
+        loaded: dict[str, Any] = getattr(import_module(module), load)(file)
+    return loaded
+
+
+def _whole_number(name: str, value: object, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f"{name} must be a whole number between {low} and {high}, not {value!r}")
+    return value
+
+
+def _seconds(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e9:
+        raise ValueError(f"{name} must be a number of seconds, not {value!r}")
+    return value
+
+
+def _log_level(value: str | int | None) -> int | None:
+    if not isinstance(value, str):
+        return value
+    if value not in LOG_LEVELS:
+        raise ValueError(f"log_level must be one of {', '.join(LOG_LEVELS)}, not {value!r}")
+    return LOG_LEVELS[value]

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""Formats for the server's log and for the access log, with uvicorn's logger names and lines."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import sys
+from http import HTTPStatus
+from typing import Any, Literal
+
+TRACE_LOG_LEVEL = 5
+"""Below DEBUG: every ASGI message."""
+
+LOG_LEVELS: dict[str, int] = {
+    "critical": logging.CRITICAL,
+    "error": logging.ERROR,
+    "warning": logging.WARNING,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+    "trace": TRACE_LOG_LEVEL,
+}
+
+ACCESS_FORMAT = '%(levelprefix)s %(client_addr)s - "%(request_line)s" %(status_code)s'
+"""How the access log looks; the C access log writes the same."""
+
+ACCESS_MESSAGE = '%s - "%s %s HTTP/%s" %d'
+"""The access record's message, for client, method, target, HTTP version and status."""
+
+LOGGING_CONFIG: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "default": {
+            "()": "cuvee.logging.DefaultFormatter",
+            "fmt": "%(levelprefix)s %(message)s",
+            "use_colors": None,
+        },
+        "access": {
+            "()": "cuvee.logging.AccessFormatter",
+            "fmt": ACCESS_FORMAT,
+            "use_colors": None,
+        },
+    },
+    "handlers": {
+        "default": {
+            "class": "logging.StreamHandler",
+            "formatter": "default",
+            "stream": "ext://sys.stderr",
+        },
+        "access": {
+            "class": "logging.StreamHandler",
+            "formatter": "access",
+            "stream": "ext://sys.stdout",
+        },
+    },
+    "loggers": {
+        "uvicorn": {"handlers": ["default"], "level": "INFO", "propagate": False},
+        "uvicorn.error": {"level": "INFO"},
+        "uvicorn.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
+    },
+}
+"""What `Config(log_config=...)` is by default, for logging.config.dictConfig."""
+
+_LEVEL_COLORS = {
+    TRACE_LOG_LEVEL: "34",
+    logging.DEBUG: "36",
+    logging.INFO: "32",
+    logging.WARNING: "33",
+    logging.ERROR: "31",
+    logging.CRITICAL: "91",
+}
+_STATUS_COLORS = {1: "97", 2: "32", 3: "33", 4: "31", 5: "91"}
+
+
+def style(text: str, code: str | None) -> str:
+    """Wrap `text` in the terminal's escape sequence `code`; None leaves it alone."""
+    return text if code is None else f"\x1b[{code}m{text}\x1b[0m"
+
+
+class ColourizedFormatter(logging.Formatter):
+    """Adds `levelprefix`: the level's name in its colour, a colon and padding."""
+
+    def __init__(
+        self,
+        fmt: str | None = None,
+        datefmt: str | None = None,
+        style: Literal["%", "{", "$"] = "%",
+        use_colors: bool | None = None,
+    ) -> None:
+        """Take logging.Formatter's arguments; `use_colors` None means: where a terminal reads."""
+        self.use_colors = self.should_use_colors() if use_colors is None else bool(use_colors)
+        super().__init__(fmt=fmt, datefmt=datefmt, style=style)
+
+    def should_use_colors(self) -> bool:
+        """Say whether the stream that this format is meant for is a terminal."""
+        return _is_terminal(sys.stdout)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Format a copy of `record` that has the additional fields."""
+        record = copy.copy(record)
+        padding = " " * (8 - len(record.levelname))
+        level = record.levelname
+        if self.use_colors:
+            level = style(level, _LEVEL_COLORS.get(record.levelno))
+            color_message = record.__dict__.get("color_message")
+            if color_message is not None:
+                record.msg = color_message
+                record.message = record.getMessage()
+        record.__dict__["levelprefix"] = f"{level}:{padding}"
+        return super().formatMessage(record)
+
+
+class DefaultFormatter(ColourizedFormatter):
+    """The format of the server's own lines, which go to standard error."""
+
+    def should_use_colors(self) -> bool:
+        """Say whether standard error is a terminal."""
+        return _is_terminal(sys.stderr)
+
+
+class AccessFormatter(ColourizedFormatter):
+    """Adds `client_addr`, `request_line` and `status_code` ("200 OK") to an access record."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Take the record's five arguments apart."""
+        record = copy.copy(record)
+        if isinstance(record.args, tuple) and len(record.args) == 5:
+            client, method, target, version, status = record.args
+            request_line = f"{method} {target} HTTP/{version}"
+            if self.use_colors:
+                request_line = style(request_line, "1")
+            record.__dict__.update(
+                client_addr=client,
+                request_line=request_line,
+                status_code=self._status(int(str(status))),
+            )
+        return super().formatMessage(record)
+
+    def _status(self, status: int) -> str:
+        try:
+            text = f"{status} {HTTPStatus(status).phrase}"
+        except ValueError:
+            text = f"{status} "
+        return style(text, _STATUS_COLORS.get(status // 100)) if self.use_colors else text
+
+
+def _is_terminal(stream: Any) -> bool:
+    # A process without standard streams has None there, and tests put in all sorts of things.
+    isatty = getattr(stream, "isatty", None)
+    return isatty is not None and bool(isatty())

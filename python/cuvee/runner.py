@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""`cuvee.run`: one application, one process, from its import to the exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from typing import IO, TYPE_CHECKING, Any
+
+from cuvee.config import STARTUP_FAILURE, Config, LifespanType
+from cuvee.logging import LOGGING_CONFIG
+
+if TYPE_CHECKING:
+    from configparser import RawConfigParser
+
+    from cuvee._types import ASGIApplication
+
+FORCED_SECONDS = 2.0
+"""How long threads and tasks may hold the process back after a forced stop."""
+
+logger = logging.getLogger("uvicorn.error")
+
+
+def run(
+    app: ASGIApplication | Callable[..., Any] | str,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    uds: str | None = None,
+    fd: int | None = None,
+    backlog: int = 2048,
+    log_config: dict[str, Any] | str | RawConfigParser | IO[Any] | None = LOGGING_CONFIG,
+    log_level: str | int | None = None,
+    access_log: bool = True,
+    use_colors: bool | None = None,
+    lifespan: LifespanType = "auto",
+    root_path: str = "",
+    app_dir: str | None = None,
+    factory: bool = False,
+    timeout_keep_alive: float = 5,
+    timeout_head: float = 30,
+    timeout_graceful_shutdown: float | None = None,
+    date_header: bool = True,
+    server_header: bool = True,
+) -> None:
+    """Serve `app`, an ASGI application or an import string ("main:app"), until a signal comes.
+
+    The arguments are `Config`'s; `app_dir` is put in front of `sys.path`. Raises SystemExit(3) when
+    the server can't start. Returns after SIGINT; SIGTERM is raised again at the end, for whoever
+    handled it before.
+    """
+    if app_dir is not None:
+        sys.path.insert(0, app_dir)
+    run_config(
+        Config(
+            app,
+            host=host,
+            port=port,
+            uds=uds,
+            fd=fd,
+            backlog=backlog,
+            log_config=log_config,
+            log_level=log_level,
+            access_log=access_log,
+            use_colors=use_colors,
+            lifespan=lifespan,
+            root_path=root_path,
+            factory=factory,
+            timeout_keep_alive=timeout_keep_alive,
+            timeout_head=timeout_head,
+            timeout_graceful_shutdown=timeout_graceful_shutdown,
+            date_header=date_header,
+            server_header=server_header,
+        )
+    )
+
+
+def run_config(config: Config) -> None:
+    """Serve what `config` says; see `run`."""
+    config.load_app()
+    raise_open_file_limit()
+    from cuvee.server import Server
+
+    class ProcessServer(Server):
+        """The server that the whole process is there for."""
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            """Once a stop is forced, don't let stuck threads and tasks hold the process either."""
+            await super().shutdown(sockets)
+            if self.force_exit:
+                leave_soon(FORCED_SECONDS)
+
+    server = ProcessServer(config)
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        pass
+    if not server.started and not server.interrupted:
+        sys.exit(STARTUP_FAILURE)
+
+
+def raise_open_file_limit() -> None:
+    """Raise the soft limit of open files to the hard one: each connection is a file."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):  # some systems call the hard limit unlimited, and refuse it
+        logger.debug("The limit of open files stays at %d.", soft)
+
+
+def leave_soon(seconds: float) -> None:
+    """End the process after `seconds`, if it has not ended by itself."""
+
+    def leave() -> None:
+        names = [thread.name for thread in threading.enumerate() if thread is not timer]
+        logger.error("Forced to stop while these threads were running: %s", ", ".join(names))
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
+
+    timer = threading.Timer(seconds, leave)
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: MIT
+"""One server from start to stop: uvicorn's `Server`, on the C server `_core.Server`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from types import FrameType
+from typing import Any
+
+from cuvee import _core
+from cuvee import sockets as sockets_module
+from cuvee.access_log import AccessCallable, close_access_log, open_access_log
+from cuvee.config import STARTUP_FAILURE, Config
+from cuvee.lifespan import Lifespan
+from cuvee.logging import style
+from cuvee.server_state import Listeners, ServerState
+
+HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+CANCEL_MESSAGE = "Task cancelled, timeout graceful shutdown exceeded"
+SETTLE_SECONDS = 0.05
+"""How long idle connections may take to close before the log says that they are waited for."""
+UNWIND_SECONDS = 1.0
+"""How long cancelled tasks may take to clean up."""
+
+logger = logging.getLogger("uvicorn.error")
+
+
+class Server:
+    """Serves `config.app` until `should_exit` is set or a signal comes.
+
+    `run()` makes its own event loop; `serve()` works in any running asyncio loop, in any thread.
+    """
+
+    def __init__(self, config: Config) -> None:
+        """Prepare; nothing is opened before `serve`."""
+        self.config = config
+        self.server_state = ServerState()
+        self.lifespan: Lifespan | None = None
+        self.servers: list[Listeners] = []
+        self.started = False
+        self._should_exit = False
+        self._force_exit = False
+        self._captured_signals: list[int] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._changed = asyncio.Event()
+        self._access_log: _core.AccessLog | AccessCallable | None = None
+        self._bound_path: sockets_module.BoundPath | None = None
+
+    @property
+    def should_exit(self) -> bool:
+        """Set it, from any thread, to stop the server gracefully."""
+        return self._should_exit
+
+    @should_exit.setter
+    def should_exit(self, value: bool) -> None:
+        self._should_exit = value
+        self._wake()
+
+    @property
+    def force_exit(self) -> bool:
+        """Set it, from any thread, to stop waiting for anything while the server stops."""
+        return self._force_exit
+
+    @force_exit.setter
+    def force_exit(self, value: bool) -> None:
+        self._force_exit = value
+        self._wake()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal asked the server to stop."""
+        return bool(self._captured_signals)
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve in a new event loop, to the end."""
+        with asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
+            runner.run(self.serve(sockets=sockets))
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve in the running event loop, to the end; the main thread handles signals meanwhile.
+
+        `sockets` are bound sockets to use in place of the configuration's; they are closed at the
+        end.
+        Raises SystemExit(3) when the server can't start.
+        """
+        with self.capture_signals():
+            await self._serve(sockets)
+
+    async def _serve(self, sockets: list[socket.socket] | None) -> None:
+        process = os.getpid()
+        if not self.config.loaded:
+            self.config.load()
+        self._loop = asyncio.get_running_loop()
+        self.lifespan = self.config.lifespan_class(self.config)
+        _log_process("Started", process)
+        try:
+            await self.startup(sockets)
+            if self.started:
+                await self._serve_to_the_end(sockets)
+        finally:
+            self._release(sockets)
+        _log_process("Finished", process)
+
+    async def _serve_to_the_end(self, sockets: list[socket.socket] | None) -> None:
+        try:
+            await self.main_loop()
+        except asyncio.CancelledError:
+            # No waiting for clients: who runs us does not want us to. The application may clean up.
+            self._cancel_requests()
+            self._abort()
+            await self._stop_lifespan()
+            raise
+        await self.shutdown(sockets)
+
+    # ---- start -----------------------------------------------------------------------------------
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, then listen. A signal in the meantime leaves `started` False."""
+        lifespan = self._the_lifespan()
+        if not await self._unless(lambda: self.interrupted or self.force_exit, lifespan.startup()):
+            logger.info("Application startup interrupted.")
+            await self._give_lifespan_up(lifespan)
+            return
+        if lifespan.should_exit:
+            sys.exit(STARTUP_FAILURE)
+        try:
+            listeners = await self._open_listeners(sockets)
+        except OSError as exc:
+            logger.error(exc)
+            await self._stop_lifespan()
+            sys.exit(STARTUP_FAILURE)
+        self.servers = [Listeners(listeners)]
+        self._start_core(lifespan, listeners)
+        if sockets is None:
+            sockets_module.log_running(self.config, listeners)
+        self.started = True
+
+    async def _open_listeners(self, sockets: list[socket.socket] | None) -> list[socket.socket]:
+        if sockets is not None:
+            listeners = sockets
+        else:
+            assert self._loop is not None
+            listeners = await sockets_module.open_listeners(self.config, self._loop)
+            if self.config.uds is not None and self.config.fd is None:
+                self._bound_path = sockets_module.BoundPath(self.config.uds)
+        try:
+            sockets_module.start_listening(listeners, self.config.backlog)
+        except OSError:
+            for listener in listeners:
+                listener.close()
+            raise
+        return listeners
+
+    def _start_core(self, lifespan: Lifespan, listeners: Sequence[socket.socket]) -> None:
+        config = self.config
+        assert self._loop is not None
+        self._access_log = open_access_log() if config.access_log else None
+        core = _core.Server(
+            config.loaded_app,
+            self._loop,
+            root_path=config.root_path,
+            state=lifespan.state,
+            asgi_version=config.asgi_version,
+            keep_alive=config.timeout_keep_alive,
+            head_timeout=config.timeout_head,
+            date_header=config.date_header,
+            server_header=config.server_header,
+            access_log=self._access_log,
+            log=_log,
+        )
+        core.on_idle = self._changed.set
+        self.server_state.core = core
+        for listener in listeners:
+            core.listen(listener.fileno())
+
+    # ---- run -------------------------------------------------------------------------------------
+
+    async def main_loop(self) -> None:
+        """Wait until the server shall stop. Nothing wakes up in the meantime."""
+        await self._until(lambda: self.should_exit)
+
+    def _wake(self) -> None:
+        """Let whoever waits look again; from any thread, and from a signal handler."""
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._changed.set)
+
+    async def _until(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait for `condition()`, looking whenever `_changed` is set; False: not in time."""
+        try:
+            async with asyncio.timeout(timeout):
+                while not condition():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            return condition()
+        return True
+
+    # ---- stop ------------------------------------------------------------------------------------
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, let the clients finish within the limits, then stop the application."""
+        logger.info("Shutting down")
+        core = self.server_state.core
+        assert core is not None
+        self._stop_listening(sockets)
+        core.drain()
+        if not await self._wait_for_clients(core) and not self.force_exit:
+            logger.error(
+                "Cancel %s running task(s), timeout graceful shutdown exceeded", core.requests
+            )
+            self._cancel_requests()
+            await self._until(lambda: core.requests == 0 or self.force_exit, UNWIND_SECONDS)
+        self._abort()
+        if not self.force_exit:
+            await self._stop_lifespan()
+
+    async def _wait_for_clients(self, core: _core.Server) -> bool:
+        """Wait for connections, then for tasks; False when the time for that is over."""
+        limit = self.config.timeout_graceful_shutdown
+        try:
+            async with asyncio.timeout(limit):
+                await self._wait_for("connections to close", lambda: core.connections == 0)
+                await self._wait_for("background tasks to complete", lambda: core.requests == 0)
+        except TimeoutError:
+            return core.connections == 0 and core.requests == 0
+        return True
+
+    async def _wait_for(self, what: str, is_done: Callable[[], bool]) -> None:
+        def condition() -> bool:
+            return self.force_exit or is_done()
+
+        if not await self._until(condition, SETTLE_SECONDS):
+            logger.info("Waiting for %s. (CTRL+C to force quit)", what)
+            await self._until(condition)
+
+    def _stop_listening(self, sockets: list[socket.socket] | None) -> None:
+        if self.server_state.core is not None:
+            self.server_state.core.stop_listening()
+        for server in self.servers:
+            server.close()
+        for listener in sockets or ():
+            listener.close()
+        if self._bound_path is not None:
+            self._bound_path.remove()
+            self._bound_path = None
+
+    def _cancel_requests(self) -> None:
+        if self.server_state.core is not None:
+            self.server_state.core.cancel_requests(CANCEL_MESSAGE)
+
+    def _abort(self) -> None:
+        if self.server_state.core is not None:
+            self.server_state.core.abort()
+
+    def _release(self, sockets: list[socket.socket] | None) -> None:
+        """Leave nothing behind, whatever the reason for the end."""
+        self._stop_listening(sockets)
+        core = self.server_state.core
+        if core is not None:
+            core.abort()
+            self.server_state.release()
+            core.close()
+        if self.lifespan is not None:
+            self.lifespan.abandon()
+        close_access_log(self._access_log)
+        self._access_log = None
+        self._loop = None
+
+    # ---- the lifespan ----------------------------------------------------------------------------
+
+    def _the_lifespan(self) -> Lifespan:
+        assert self.lifespan is not None
+        return self.lifespan
+
+    async def _stop_lifespan(self) -> None:
+        lifespan = self._the_lifespan()
+        if not await self._unless(lambda: self.force_exit, lifespan.shutdown()):
+            lifespan.abandon()
+
+    async def _give_lifespan_up(self, lifespan: Lifespan) -> None:
+        """Cancel the application's lifespan and wait until it has cleaned up."""
+        task = lifespan.abandon()
+        if task is not None:
+            task.add_done_callback(lambda _: self._changed.set())
+            await self._until(lambda: task.done() or self.force_exit)
+
+    async def _unless(self, given_up: Callable[[], bool], work: Coroutine[Any, Any, None]) -> bool:
+        """Await `work`, but only until `given_up()` is true; say whether it was completed."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(lambda _: self._changed.set())
+        try:
+            await self._until(lambda: task.done() or given_up())
+            if not task.done():
+                return False
+            task.result()
+            return True
+        finally:
+            task.cancel()
+
+    # ---- signals ---------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Handle SIGINT and SIGTERM inside the block, and raise them again after it.
+
+        They then reach whoever handled them before. Outside the main thread this does nothing.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in HANDLED_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for captured in reversed(self._captured_signals):
+            signal.raise_signal(captured)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Stop gracefully at the first signal, and by force at a second SIGINT.
+
+        A third is for an application that does not let the loop run: it becomes KeyboardInterrupt.
+        """
+        self._captured_signals.append(sig)
+        if self.should_exit and sig == signal.SIGINT:
+            if self.force_exit:
+                raise KeyboardInterrupt
+            self.force_exit = True
+        else:
+            self.should_exit = True
+
+
+def _log(level: int, message: str, exc: BaseException | None) -> None:
+    """Log what the C server has to say."""
+    logger.log(level, message, exc_info=exc)
+
+
+def _log_process(what: str, process: int) -> None:
+    logger.info(
+        f"{what} server process [%d]",
+        process,
+        extra={"color_message": f"{what} server process [{style('%d', '36')}]"},
+    )

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""The sockets that a server listens on: by host and port, by path, or inherited by number."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import stat
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from cuvee.logging import style
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from cuvee.config import Config
+
+logger = logging.getLogger("uvicorn.error")
+
+SOCKET_MODE = 0o666
+"""Who may connect to a new Unix socket: everybody, as in uvicorn."""
+
+Address: TypeAlias = "tuple[socket.AddressFamily, Any]"
+
+
+class BoundPath:
+    """A Unix socket's file: it goes with its server, unless another server's is there by then."""
+
+    def __init__(self, path: str) -> None:
+        """Remember which file stands at `path` now."""
+        self.path = path
+        self._identity = self._look()
+
+    def remove(self) -> None:
+        """Unlink the file if it is still the same one."""
+        if self._identity is not None and self._look() == self._identity:
+            os.unlink(self.path)
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+
+async def open_listeners(config: Config, loop: asyncio.AbstractEventLoop) -> list[socket.socket]:
+    """Return the bound sockets that `config` asks for; OSError says which can't be opened."""
+    if config.fd is not None:
+        return [adopt(config.fd)]
+    if config.uds is not None:
+        return [bind_unix(config.uds)]
+    return bind_tcp(await _resolve(config.host, config.port, loop))
+
+
+def bind_one(config: Config) -> socket.socket:
+    """Return one bound socket: of several addresses of a host name, the first."""
+    if config.fd is not None:
+        return adopt(config.fd)
+    if config.uds is not None:
+        return bind_unix(config.uds)
+    return bind_tcp(_addresses(config.host, config.port)[:1])[0]
+
+
+def start_listening(listeners: Iterable[socket.socket], backlog: int) -> None:
+    """Make the sockets listen, without ever blocking."""
+    for listener in listeners:
+        listener.setblocking(False)
+        listener.listen(backlog)
+
+
+def log_running(config: Config, listeners: Sequence[socket.socket]) -> None:
+    """Log where the server can be reached."""
+    arguments: tuple[object, ...]
+    if config.fd is not None:
+        place, arguments = "socket %s", (listeners[0].getsockname(),)
+    elif config.uds is not None:
+        place, arguments = "unix socket %s", (config.uds,)
+    else:
+        place = "%s://[%s]:%d" if ":" in config.host else "%s://%s:%d"
+        arguments = ("http", config.host, config.port or listeners[0].getsockname()[1])
+    line = "Cuvee running on {} (Press CTRL+C to quit)"
+    logger.info(
+        line.format(place), *arguments, extra={"color_message": line.format(style(place, "1"))}
+    )
+
+
+# ---- an inherited descriptor ---------------------------------------------------------------------
+
+
+def adopt(fd: int) -> socket.socket:
+    """Return a socket of our own for the inherited descriptor `fd`, of whatever family it is."""
+    try:
+        own = os.dup(fd)
+        try:
+            listener = socket.socket(fileno=own)
+        except OSError:
+            os.close(own)
+            raise
+        if listener.type != socket.SOCK_STREAM:
+            listener.close()
+            raise OSError(errno.EPROTOTYPE, "not a stream socket")
+    except OSError as exc:
+        raise _explain(exc, f"error while attempting to use file descriptor {fd}") from None
+    return listener
+
+
+# ---- a path --------------------------------------------------------------------------------------
+
+
+def bind_unix(path: str) -> socket.socket:
+    """Bind a Unix socket, in place of one that is there already; it keeps the mode of that one."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        mode = _clear(path)
+        listener.bind(path)
+        os.chmod(path, mode)
+    except OSError as exc:
+        listener.close()
+        raise _explain(exc, f"error while attempting to bind on unix socket {path!r}") from None
+    return listener
+
+
+def _clear(path: str) -> int:
+    """Unlink a socket at `path`, and return the mode for the next one."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return SOCKET_MODE
+    if not stat.S_ISSOCK(found.st_mode):
+        raise OSError(errno.EEXIST, "a file that is not a socket is there")
+    os.unlink(path)
+    return stat.S_IMODE(found.st_mode)
+
+
+# ---- a host and a port ---------------------------------------------------------------------------
+
+
+async def _resolve(host: str, port: int, loop: asyncio.AbstractEventLoop) -> list[Address]:
+    """Look `host` up, in a thread unless it is a number."""
+    try:
+        return _addresses(host, port, socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        pass
+    try:
+        return await loop.run_in_executor(None, _addresses, host, port)
+    except socket.gaierror as exc:
+        raise _explain(exc, f"error while attempting to look up host {host!r}") from None
+
+
+def _addresses(host: str, port: int, flags: int = 0) -> list[Address]:
+    """Return each address of `host` once, in the resolver's order; "" means all interfaces."""
+    found = socket.getaddrinfo(
+        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | flags
+    )
+    return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+
+
+def bind_tcp(addresses: Sequence[Address]) -> list[socket.socket]:
+    """Bind a socket to each address. Port 0 is one free port, the same for all of them."""
+    attempts = 1 if addresses[0][1][1] else 10
+    while True:
+        attempts -= 1
+        try:
+            return _bind_all(addresses)
+        except OSError as exc:
+            if exc.errno != errno.EADDRINUSE or not attempts:
+                raise
+
+
+def _bind_all(addresses: Sequence[Address]) -> list[socket.socket]:
+    bound: list[socket.socket] = []
+    skipped: OSError | None = None
+    try:
+        for family, address in addresses:
+            if address[1] == 0 and bound:
+                address = (address[0], bound[0].getsockname()[1], *address[2:])
+            try:
+                bound.append(_bind(family, address))
+            except OSError as exc:
+                # A machine without IPv6 still has ::1 in its hosts file: another address will do.
+                if exc.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    raise
+                skipped = skipped or exc
+        if not bound and skipped is not None:
+            raise skipped
+    except OSError:
+        for listener in bound:
+            listener.close()
+        raise
+    return bound
+
+
+def _bind(family: socket.AddressFamily, address: Any) -> socket.socket:
+    what = f"error while attempting to bind on address {address!r}"
+    try:
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as exc:
+        raise _explain(exc, what) from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # "::" and "0.0.0.0" may stand side by side.
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+    except OSError as exc:
+        listener.close()
+        raise _explain(exc, what) from None
+    return listener
+
+
+def _explain(exc: OSError, what: str) -> OSError:
+    """Return an OSError of the same number whose text says what was attempted."""
+    if exc.errno is None:  # "AF_UNIX path too long" has none
+        return OSError(errno.EINVAL, f"{what}: {exc}")
+    return OSError(exc.errno, f"{what}: {(exc.strerror or str(exc)).lower()}")
