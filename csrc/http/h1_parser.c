@@ -248,7 +248,7 @@ describe_message(cv_h1_head_t *head, const llhttp_t *llhttp)
     head->content_length = counted ? llhttp->content_length : 0;
     head->has_body = head->chunked || head->content_length != 0;
     head->keep_alive = (llhttp->flags & F_CONNECTION_CLOSE) == 0
-                       && (head->minor == 1 || (llhttp->flags & F_CONNECTION_KEEP_ALIVE) != 0);
+        && (head->minor == 1 || (llhttp->flags & F_CONNECTION_KEEP_ALIVE) != 0);
     /* RFC 9110 section 7.8: an Upgrade on HTTP/1.0 is ignored. */
     head->upgrade = head->minor == 1 && llhttp->upgrade && llhttp->method != HTTP_CONNECT;
     head->size = head_size(head);
@@ -326,7 +326,11 @@ static const llhttp_settings_t SETTINGS = {
 static int
 version_error(const cv_h1_head_t *head, const char *end)
 {
-    enum { MAJOR = sizeof(" HTTP/") - 1, MINOR = MAJOR + 2, BEHIND };
+    enum {
+        MAJOR = sizeof(" HTTP/") - 1, /* where the digits stand */
+        MINOR = MAJOR + 2,
+        BEHIND,
+    };
     const char *text = head->base + head->target + head->target_len;
     size_t len = (size_t)(end - text);
     if (len <= MINOR || memcmp(text, " HTTP/", MAJOR) != 0) {

@@ -14,13 +14,32 @@ enum {
 };
 
 static const uint8_t BYTE_CLASS[256] = {
-    ['!'] = TOKEN | HOST, ['#'] = TOKEN, ['$'] = TOKEN | HOST, ['%'] = TOKEN | HOST, ['&'] = TOKEN | HOST,
-    ['\''] = TOKEN | HOST, ['('] = HOST, [')'] = HOST, ['*'] = TOKEN | HOST, ['+'] = TOKEN | HOST,
-    [','] = HOST, ['-'] = TOKEN | HOST, ['.'] = TOKEN | HOST | IP6, [':'] = IP6, [';'] = HOST, ['='] = HOST,
-    ['^'] = TOKEN, ['_'] = TOKEN | HOST, ['`'] = TOKEN, ['|'] = TOKEN, ['~'] = TOKEN | HOST,
+    ['!'] = TOKEN | HOST,
+    ['#'] = TOKEN,
+    ['$'] = TOKEN | HOST,
+    ['%'] = TOKEN | HOST,
+    ['&'] = TOKEN | HOST,
+    ['\''] = TOKEN | HOST,
+    ['('] = HOST,
+    [')'] = HOST,
+    ['*'] = TOKEN | HOST,
+    ['+'] = TOKEN | HOST,
+    [','] = HOST,
+    ['-'] = TOKEN | HOST,
+    ['.'] = TOKEN | HOST | IP6,
+    [':'] = IP6,
+    [';'] = HOST,
+    ['='] = HOST,
+    ['^'] = TOKEN,
+    ['_'] = TOKEN | HOST,
+    ['`'] = TOKEN,
+    ['|'] = TOKEN,
+    ['~'] = TOKEN | HOST,
     ['0' ... '9'] = TOKEN | HOST | IP6,
-    ['A' ... 'F'] = TOKEN | HOST | IP6, ['G' ... 'Z'] = TOKEN | HOST,
-    ['a' ... 'f'] = TOKEN | HOST | IP6, ['g' ... 'z'] = TOKEN | HOST,
+    ['A' ... 'F'] = TOKEN | HOST | IP6,
+    ['G' ... 'Z'] = TOKEN | HOST,
+    ['a' ... 'f'] = TOKEN | HOST | IP6,
+    ['g' ... 'z'] = TOKEN | HOST,
 };
 
 bool

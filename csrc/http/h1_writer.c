@@ -13,17 +13,21 @@ enum {
     CHUNK_LINE_MAX = 18, /* 16 hexadecimal digits and CRLF */
 };
 
-/* A name's byte in lower case, or 0 for one that uvicorn refuses:
- * controls, space, and ( ) < > @ , ; : [ ] = { } \ " */
-static const unsigned char NAME_BYTES[256] = {
-    ['!'] = '!', ['#'] = '#', ['$'] = '$', ['%'] = '%', ['&'] = '&', ['\''] = '\'', ['*'] = '*',
-    ['+'] = '+', ['-'] = '-', ['.'] = '.', ['/'] = '/', ['?'] = '?', ['^'] = '^', ['_'] = '_',
-    ['`'] = '`', ['|'] = '|', ['~'] = '~',
-    ['0'] = '0', '1', '2', '3', '4', '5', '6', '7', '8', '9',
-    ['A'] = 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm',
-    'n', 'o', 'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', 'z',
-    ['a'] = 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm',
-    'n', 'o', 'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', 'z',
+/* What uvicorn refuses in a field name. */
+static const bool NAME_REFUSES[256] = {
+    [0 ... ' '] = true,
+    ['"'] = true,
+    ['('] = true,
+    [')'] = true,
+    [','] = true,
+    [':' ... '>'] = true,
+    ['@'] = true,
+    ['['] = true,
+    ['\\'] = true,
+    [']'] = true,
+    ['{'] = true,
+    ['}'] = true,
+    [0x7f] = true,
 };
 
 static char *
@@ -53,10 +57,8 @@ copy_name(char *to, const char *name, size_t len)
 {
     bool valid = len != 0;
     for (size_t i = 0; i < len; i++) {
-        unsigned char byte = (unsigned char)name[i];
-        unsigned char lower = byte >= 0x80 ? byte : NAME_BYTES[byte];
-        to[i] = (char)lower;
-        valid &= lower != 0;
+        to[i] = cv_ascii_lower(name[i]);
+        valid &= !NAME_REFUSES[(unsigned char)name[i]];
     }
     return valid;
 }
@@ -279,7 +281,7 @@ put_framing(cv_h1_response_t *response, char *at, size_t body_len, bool final)
     if (response->framing == CV_H1_BODILESS) {
         /* To HEAD, what GET would say (RFC 9110 section 9.3.2), where that is known. */
         bool known = response->is_head && final && body_len != 0 && response->status >= 200
-                     && response->status != 204 && response->status != 304;
+            && response->status != 204 && response->status != 304;
         if (!known || response->has_length || response->asked_chunked) {
             return at;
         }

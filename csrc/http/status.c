@@ -66,7 +66,8 @@
     X(510, "Not Extended") \
     X(511, "Network Authentication Required")
 
-enum { BEFORE_PHRASE = sizeof("HTTP/1.1 200 ") - 1, AFTER_PHRASE = sizeof("\r\n") - 1 };
+enum { BEFORE_PHRASE = sizeof("HTTP/1.1 200 ") - 1,
+       AFTER_PHRASE = sizeof("\r\n") - 1 };
 
 #define STATUS_LINE(code, phrase)        \
     case code: {                         \

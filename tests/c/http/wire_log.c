@@ -158,14 +158,16 @@ wire_log(const char *data, size_t len, size_t cut, const cv_h1_limits_t *limits)
     cv_h1_parser_init(&parser, &events, limits, &pool, &run);
     bool goes_on = true;
     for (size_t at = 0; goes_on && at < len;) {
-        size_t until = cut == SIZE_MAX ? at + 1 : at < cut ? cut : len;
+        size_t until = cut == SIZE_MAX ? at + 1 : at < cut ? cut
+                                                           : len;
         goes_on = feed_piece(&run, &parser, &kept, data + at, until - at);
         at = until;
     }
     if (goes_on) {
         bool between = !cv_h1_parser_in_head(&parser) && run.body.len == 0;
         end_body(&run);
-        say(&run, "%s\n", cv_h1_parser_in_head(&parser) ? "incomplete head" : between ? "" : "incomplete body");
+        say(&run, "%s\n", cv_h1_parser_in_head(&parser) ? "incomplete head" : between ? ""
+                                                                                      : "incomplete body");
         if (between) {
             run.log.len--;
         }

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#include "cv_test.h"
+
+#include "base/ascii.h"
+
+TEST(lower8_changes_letters_and_nothing_else)
+{
+    for (int byte = 0; byte < 256; byte++) {
+        for (int place = 0; place < 8; place++) {
+            char text[8];
+            memset(text, byte == 'Z' ? 'z' : '@', sizeof(text)); /* neighbours must not matter */
+            text[place] = (char)byte;
+            uint64_t lower = cv_ascii_lower8(cv_ascii_load8(text));
+            char result[8];
+            memcpy(result, &lower, sizeof(result));
+            text[place] = (char)(byte >= 'A' && byte <= 'Z' ? byte + 32 : byte);
+            CHECK(memcmp(result, text, sizeof(text)) == 0);
+            CHECK_EQ(cv_ascii_lower((char)byte), text[place]);
+        }
+    }
+}
+
+TEST(below_or_equal8_finds_each_byte_in_each_place)
+{
+    for (int byte = 0; byte < 256; byte++) {
+        for (int place = 0; place < 8; place++) {
+            char text[8];
+            memset(text, 'x', sizeof(text));
+            text[place] = (char)byte;
+            int found = cv_ascii_below_or_equal8(cv_ascii_load8(text), 0x20, 0x7f) != 0;
+            CHECK_EQ(found, byte < 0x20 || byte == 0x7f);
+            found = cv_ascii_below_or_equal8(cv_ascii_load8(text), 0, '%') != 0;
+            CHECK_EQ(found, byte == '%');
+        }
+    }
+}
+
+int
+main(void)
+{
+    RUN(lower8_changes_letters_and_nothing_else);
+    RUN(below_or_equal8_finds_each_byte_in_each_place);
+    return cv_test_end();
+}
