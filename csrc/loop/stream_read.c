@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+#include "loop/stream.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "py/errors.h"
+
+/* One read at most, as in asyncio; so much is asked for once a peer fills the shared buffer. */
+#define BULK_READ 262144
+
+int
+cv_stream_rewatch(StreamObject *self)
+{
+    int events = 0;
+    if (self->reading && !self->paused && !self->closing && !self->saw_eof) {
+        events |= UV_READABLE;
+    }
+    if (self->queue.bytes > 0 && self->conn_lost == 0) {
+        events |= UV_WRITABLE;
+    }
+    if (events == self->watched || self->fd < 0 || self->loop_gone) {
+        return 0;
+    }
+    if (cv_loop_watch(self->loop, &self->watch, self->fd, events) < 0) {
+        self->watched = 0;
+        return -1;
+    }
+    self->watched = events;
+    return 0;
+}
+
+/* recv that is not interrupted: bytes, 0 at the end, or a negative errno. */
+static ssize_t
+receive(int fd, void *data, size_t len)
+{
+    ssize_t got;
+    do {
+        got = recv(fd, data, len, 0);
+    } while (got < 0 && errno == EINTR);
+    return got < 0 ? -errno : got;
+}
+
+/* ---- the end of input ------------------------------------------------------------------------------------------- */
+
+static void
+on_eof(StreamObject *self)
+{
+    if (cv_stream_is_debug(self)) {
+        cv_stream_log_debug(self, "%r received EOF");
+    }
+    self->saw_eof = true;
+    PyObject *protocol = Py_NewRef(self->protocol);
+    PyObject *answer = PyObject_CallMethodNoArgs(protocol, self->state->str_eof_received);
+    int keep_open = answer != NULL ? PyObject_IsTrue(answer) : -1;
+    Py_XDECREF(answer);
+    Py_DECREF(protocol);
+    if (keep_open < 0) {
+        cv_stream_fail(self, "Fatal error: protocol.eof_received() call failed.");
+        return;
+    }
+    int result = keep_open ? cv_stream_rewatch(self) : cv_stream_close(self);
+    if (result < 0) {
+        cv_stream_fail(self, "Fatal read error on socket transport");
+    }
+}
+
+/* What a read that brought no data means. */
+static void
+on_no_data(StreamObject *self, ssize_t status)
+{
+    if (status == 0) {
+        on_eof(self);
+    }
+    else if (status != -EAGAIN && status != -EWOULDBLOCK) {
+        (void)cv_error_set((int)status);
+        cv_stream_fail(self, "Fatal read error on socket transport");
+    }
+}
+
+/* ---- Protocol --------------------------------------------------------------------------------------------------- */
+
+/* The bytes of one read (new reference); *out_status says what came instead when it is NULL without an exception. */
+static PyObject *
+read_small(StreamObject *self, ssize_t *out_status)
+{
+    char *scratch = self->state->scratch;
+    *out_status = receive(self->fd, scratch, CV_STREAM_SCRATCH);
+    if (*out_status <= 0) {
+        return NULL;
+    }
+    self->bulk = *out_status == CV_STREAM_SCRATCH;
+    return PyBytes_FromStringAndSize(scratch, *out_status);
+}
+
+/* The same for a peer who sends much: into the bytes themselves, to save a copy. */
+static PyObject *
+read_bulk(StreamObject *self, ssize_t *out_status)
+{
+    PyObject *data = PyBytes_FromStringAndSize(NULL, BULK_READ);
+    if (data == NULL) {
+        *out_status = -ENOMEM;
+        return NULL;
+    }
+    *out_status = receive(self->fd, PyBytes_AS_STRING(data), BULK_READ);
+    self->bulk = *out_status >= CV_STREAM_SCRATCH / 2;
+    if (*out_status <= 0) {
+        Py_DECREF(data);
+        return NULL;
+    }
+    if (*out_status < BULK_READ) {
+        (void)_PyBytes_Resize(&data, *out_status);
+    }
+    return data;
+}
+
+static void
+read_data(StreamObject *self)
+{
+    ssize_t status;
+    PyObject *data = self->bulk ? read_bulk(self, &status) : read_small(self, &status);
+    if (data == NULL) {
+        if (PyErr_Occurred()) {
+            cv_stream_fail(self, "Fatal read error on socket transport");
+            return;
+        }
+        on_no_data(self, status);
+        return;
+    }
+    PyObject *protocol = Py_NewRef(self->protocol);
+    PyObject *done = PyObject_CallMethodOneArg(protocol, self->state->str_data_received, data);
+    Py_DECREF(data);
+    Py_DECREF(protocol);
+    if (done == NULL) {
+        cv_stream_fail(self, "Fatal error: protocol.data_received() call failed.");
+        return;
+    }
+    Py_DECREF(done);
+}
+
+/* ---- BufferedProtocol ------------------------------------------------------------------------------------------- */
+
+static int
+get_buffer(StreamObject *self, PyObject *protocol, Py_buffer *out_view)
+{
+    PyObject *buffer = PyObject_CallMethodOneArg(protocol, self->state->str_get_buffer, self->state->minus_one);
+    if (buffer == NULL) {
+        return -1;
+    }
+    int result = PyObject_GetBuffer(buffer, out_view, PyBUF_WRITABLE);
+    Py_DECREF(buffer);
+    if (result == 0 && out_view->len == 0) {
+        PyBuffer_Release(out_view);
+        PyErr_SetString(PyExc_RuntimeError, "get_buffer() returned an empty buffer");
+        return -1;
+    }
+    return result;
+}
+
+static void
+buffer_updated(StreamObject *self, PyObject *protocol, ssize_t len)
+{
+    PyObject *count = PyLong_FromSsize_t(len);
+    PyObject *done = NULL;
+    if (count != NULL) {
+        done = PyObject_CallMethodOneArg(protocol, self->state->str_buffer_updated, count);
+        Py_DECREF(count);
+    }
+    if (done == NULL) {
+        cv_stream_fail(self, "Fatal error: protocol.buffer_updated() call failed.");
+    }
+    Py_XDECREF(done);
+}
+
+static void
+read_buffered(StreamObject *self)
+{
+    PyObject *protocol = Py_NewRef(self->protocol);
+    Py_buffer view;
+    if (get_buffer(self, protocol, &view) < 0) {
+        cv_stream_fail(self, "Fatal error: protocol.get_buffer() call failed.");
+    }
+    else if (self->fd < 0 || self->conn_lost > 0) { /* get_buffer() aborted the transport */
+        PyBuffer_Release(&view);
+    }
+    else {
+        ssize_t got = receive(self->fd, view.buf, (size_t)view.len);
+        PyBuffer_Release(&view);
+        if (got > 0) {
+            buffer_updated(self, protocol, got);
+        }
+        else {
+            on_no_data(self, got);
+        }
+    }
+    Py_DECREF(protocol);
+}
+
+/* ---- the poll phase --------------------------------------------------------------------------------------------- */
+
+static void
+handle_events(StreamObject *self, int events)
+{
+    PyObject *loop = Py_NewRef(self->loop);
+    bool debug = cv_stream_is_debug(self);
+    double began = debug ? cv_loop_time() : 0;
+    if ((events & UV_READABLE) && self->conn_lost == 0) {
+        if (self->buffered) {
+            read_buffered(self);
+        }
+        else {
+            read_data(self);
+        }
+    }
+    if ((events & UV_WRITABLE) && self->conn_lost == 0 && self->queue.bytes > 0) {
+        cv_stream_flush(self);
+    }
+    if (debug) {
+        cv_stream_log_if_slow(self, loop, began);
+    }
+    Py_DECREF(loop);
+}
+
+void
+cv_stream_on_ready(cv_loop_watch_t *watch, int events)
+{
+    StreamObject *self = CV_CONTAINER_OF(watch, StreamObject, watch);
+    events &= self->watched;
+    if (events == 0) {
+        return;
+    }
+    PyObject *context = Py_NewRef(self->context);
+    Py_INCREF(self);
+    if (PyContext_Enter(context) < 0) {
+        cv_stream_fail(self, "Fatal error on transport");
+    }
+    else {
+        handle_events(self, events);
+        if (PyContext_Exit(context) < 0) {
+            PyErr_WriteUnraisable((PyObject *)self);
+        }
+    }
+    Py_DECREF(self);
+    Py_DECREF(context);
+}

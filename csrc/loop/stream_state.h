@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What all streams of one module share: their types, the names they call by, and the parts of asyncio they need.
+ *
+ * Owns:    strong references and the read buffer; the module owns the state, as its attribute `_stream_state`.
+ * Thread:  any, with the GIL held; only the read buffer changes after set-up, and nobody keeps what is in it.
+ * Errors:  NULL with an exception set.
+ */
+#ifndef CUVEE_LOOP_STREAM_STATE_H
+#define CUVEE_LOOP_STREAM_STATE_H
+
+#include <Python.h>
+
+/* What one read takes at most into the shared buffer; whoever fills it reads into its own bytes next time. */
+#define CV_STREAM_SCRATCH 65536
+
+/* Interned names: the member is str_<name>. */
+#define CV_STREAM_NAMES(X)                                                                                     \
+    X(connection_made) X(data_received) X(eof_received) X(connection_lost) X(pause_writing) X(resume_writing)  \
+    X(get_buffer) X(buffer_updated) X(call_exception_handler) X(get_debug) X(_attach) X(_detach)               \
+    X(_call_connection_lost) X(_begin_reading) X(_open_streams) X(socket) X(sockname) X(peername) X(close)     \
+    X(getsockname) X(getpeername) X(fileno) X(makefile) X(done) X(set_result) X(set_exception)                 \
+    X(create_future) X(debug) X(warning) X(exc_info) X(call_later) X(start) X(slow_callback_duration) X(rb)
+
+typedef struct {
+    PyObject_HEAD
+    PyTypeObject *stream_type;
+    PyTypeObject *acceptor_type;
+    PyObject *buffered_protocol; /* asyncio.BufferedProtocol */
+    PyObject *transport_socket;  /* asyncio.trsock.TransportSocket */
+    PyObject *socket_type;       /* socket.socket */
+    PyObject *logger;            /* asyncio's */
+    PyObject *minus_one;
+    PyObject *exc_info_kwnames;  /* ("exc_info",) */
+#define CV_DECLARE_STREAM_NAME(name) PyObject *str_##name;
+    CV_STREAM_NAMES(CV_DECLARE_STREAM_NAME)
+#undef CV_DECLARE_STREAM_NAME
+    char *scratch; /* CV_STREAM_SCRATCH bytes */
+} StreamStateObject;
+
+/* Makes the state, without the types, and adds it to `module` (borrowed from there). */
+StreamStateObject *cv_stream_state_add(PyObject *module);
+
+/* The state of the module that `type`, one of ours, belongs to (new reference). */
+StreamStateObject *cv_stream_state_of(PyTypeObject *type);
+
+#endif
