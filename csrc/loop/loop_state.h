@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What all loops of one module share: the types and the names that the hot paths compare and call with.
+ *
+ * Owns:    strong references; the module owns the state, as its attribute `_loop_state`.
+ * Thread:  any, with the GIL held; it does not change after set-up.
+ * Errors:  NULL with an exception set.
+ */
+#ifndef CUVEE_LOOP_LOOP_STATE_H
+#define CUVEE_LOOP_LOOP_STATE_H
+
+#include <Python.h>
+
+typedef struct {
+    PyObject_HEAD
+    PyTypeObject *loop_type;
+    PyTypeObject *handle_type;
+    PyTypeObject *timer_handle_type;
+    PyObject *str_callback; /* interned, as all below */
+    PyObject *str_context;
+    PyObject *str_delay;
+    PyObject *str_when;
+    PyObject *str_loop;
+    PyObject *loop_kwnames; /* ("loop",) */
+} LoopStateObject;
+
+/* Makes an empty state and adds it to `module` (borrowed from there). */
+LoopStateObject *cv_loop_state_add(PyObject *module);
+
+/* The state that was added to `module` (new reference). */
+LoopStateObject *cv_loop_state_get(PyObject *module);
+
+#endif

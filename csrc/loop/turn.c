@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The phases of a turn, as loop.h lists them: what happens before and after each poll.
+ *
+ * libuv calls the watcher of a kind that was started last first. Ours are started first, so that they come last:
+ * nothing of cuvee runs between `on_prepare` and the poll.
+ */
+#include <Python.h>
+
+#include <limits.h>
+#include <math.h>
+
+#include "loop/loop_core.h"
+
+/* A streak of turns that never block offers the GIL this often, in case no Python code runs that would. */
+#define YIELD_MS 5
+
+/* ---- after the poll ------------------------------------------------------------------------------------------ */
+
+/* Each pending participant once; any of them may join or leave meanwhile, so each is moved before it is called. */
+static void
+call_turns(LoopCoreObject *self, bool flush)
+{
+    cv_list_t todo;
+    cv_list_take(&todo, &self->turns);
+    while (!cv_list_is_empty(&todo)) {
+        cv_loop_turn_t *turn = CV_CONTAINER_OF(todo.next, cv_loop_turn_t, node);
+        cv_list_remove(&turn->node);
+        cv_list_append(&self->turns, &turn->node);
+        if (turn->pending && (flush ? turn->flush : turn->run)(turn) < 0) {
+            cv_loop_handle_error((PyObject *)self, "Serving failed", NULL);
+        }
+    }
+}
+
+static int
+queue_due_timers(LoopCoreObject *self)
+{
+    TimerHandleObject *timer = cv_timer_heap_peek(&self->timers);
+    if (timer == NULL) {
+        return 0;
+    }
+    double now = cv_loop_time();
+    /* Written so that NaN is due, as in the heap's order. */
+    while (timer != NULL && !(timer->when > now)) {
+        timer = cv_timer_heap_pop(&self->timers);
+        if (cv_ready_push_steal(&self->ready, &timer->handle) < 0) {
+            return -1;
+        }
+        timer = cv_timer_heap_peek(&self->timers);
+    }
+    return 0;
+}
+
+/* Runs what is ready now; what that makes ready waits for the next turn, as in asyncio. */
+static void
+run_ready(LoopCoreObject *self)
+{
+    for (size_t todo = self->ready.count; todo > 0 && self->ready.count > 0 && self->fatal == NULL; todo--) {
+        HandleObject *handle = cv_ready_pop(&self->ready);
+        int status = self->debug ? cv_debug_run_handle(self, handle) : cv_handle_run(handle);
+        Py_DECREF(handle);
+        if (status < 0) {
+            cv_loop_fail(self);
+        }
+    }
+}
+
+static void
+on_check(uv_check_t *check)
+{
+    LoopCoreObject *self = check->data;
+    cv_loop_enter((PyObject *)self);
+    call_turns(self, false);
+    if (cv_wake_drain(&self->wake, &self->ready) < 0 || queue_due_timers(self) < 0) {
+        cv_loop_handle_error((PyObject *)self, "Scheduling failed", NULL);
+    }
+    run_ready(self);
+    call_turns(self, true);
+    if (self->stopping || self->fatal != NULL) {
+        uv_stop(&self->head.uv);
+    }
+}
+
+/* ---- before the poll ----------------------------------------------------------------------------------------- */
+
+static bool
+has_work(LoopCoreObject *self)
+{
+    if (self->ready.count > 0 || self->stopping || self->fatal != NULL || cv_wake_has_work(&self->wake)) {
+        return true;
+    }
+    for (cv_list_t *node = self->turns.next; node != &self->turns; node = node->next) {
+        if (CV_CONTAINER_OF(node, cv_loop_turn_t, node)->pending) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* All that is due was found by our own clock, in on_check. */
+static void
+on_timer(uv_timer_t *timer)
+{
+    (void)timer;
+}
+
+/* Sets the uv_timer to the first deadline, rounded up to its milliseconds: it must not fire early. True when the
+ * deadline has passed already. */
+static bool
+arm_timer(LoopCoreObject *self)
+{
+    TimerHandleObject *timer = cv_timer_heap_peek(&self->timers);
+    if (timer == NULL) {
+        uv_timer_stop(&self->timer);
+        return false;
+    }
+    double delay = timer->when - cv_loop_time();
+    if (!(delay > 0)) {
+        return true;
+    }
+    double ms = ceil(delay * 1e3);
+    uv_timer_start(&self->timer, on_timer, ms < INT_MAX ? (uint64_t)ms : INT_MAX, 0);
+    return false;
+}
+
+/* An active idle handle is what makes libuv poll without blocking. */
+static void
+on_idle(uv_idle_t *idle)
+{
+    (void)idle;
+}
+
+static void
+set_busy(LoopCoreObject *self, bool busy)
+{
+    if (busy) {
+        uv_idle_start(&self->idle, on_idle);
+    } else {
+        uv_idle_stop(&self->idle);
+    }
+}
+
+/* Decides from our own state whether the poll may block, and gives the GIL up for it if so. uv_backend_timeout would
+ * not tell: it answers 0 while watchers are queued, and uv_run blocks all the same. */
+static void
+on_prepare(uv_prepare_t *prepare)
+{
+    LoopCoreObject *self = prepare->data;
+    bool busy = has_work(self) || arm_timer(self);
+    set_busy(self, busy);
+    uint64_t now = uv_now(&self->head.uv);
+    bool blocks = !busy && self->head.uv.closing_handles == NULL;
+    if (blocks || now - self->last_yield >= YIELD_MS) {
+        self->last_yield = now;
+        self->head.released = PyEval_SaveThread();
+    }
+}
+
+void
+cv_loop_retake_gil(PyObject *loop)
+{
+    cv_loop_head_t *head = (cv_loop_head_t *)loop;
+    PyThreadState *released = head->released;
+    head->released = NULL;
+    PyEval_RestoreThread(released);
+}
+
+/* ---- set-up -------------------------------------------------------------------------------------------------- */
+
+int
+cv_turn_open(LoopCoreObject *self)
+{
+    uv_loop_t *uv = &self->head.uv;
+    int status = uv_prepare_init(uv, &self->prepare);
+    status = status < 0 ? status : uv_check_init(uv, &self->check);
+    status = status < 0 ? status : uv_idle_init(uv, &self->idle);
+    status = status < 0 ? status : uv_timer_init(uv, &self->timer);
+    if (status < 0) {
+        return status;
+    }
+    self->prepare.data = self;
+    self->check.data = self;
+    status = uv_prepare_start(&self->prepare, on_prepare);
+    return status < 0 ? status : uv_check_start(&self->check, on_check);
+}
+
+void
+cv_loop_join(PyObject *loop, cv_loop_turn_t *turn)
+{
+    cv_list_append(&((LoopCoreObject *)loop)->turns, &turn->node);
+}
+
+void
+cv_loop_leave(PyObject *loop, cv_loop_turn_t *turn)
+{
+    (void)loop;
+    cv_list_remove(&turn->node);
+}

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""Every private name of asyncio that cuvee uses, in one place.
+
+Each was read in CPython 3.11.7, 3.12.1, 3.13.0 and 3.14; where a version differs, the difference is
+handled here. The C half of the loop calls the functions below; nothing else in cuvee imports a name
+with an underscore from asyncio.
+
+===============================================  ===================================================
+`asyncio.events._set_running_loop`               says which loop runs in this thread
+`asyncio.base_events.BaseEventLoop`              the base class; of its private half the loop
+                                                 uses `_check_running`, `_check_callback`,
+                                                 `_set_coroutine_origin_tracking`, the two
+                                                 `_asyncgen_*_hook`, `_current_handle`,
+                                                 `_exception_handler` and `_default_executor`
+`asyncio.base_events._format_handle`             how the slow-callback warning names a handle
+`asyncio.format_helpers.extract_stack`           the debug mode's source tracebacks
+`asyncio.format_helpers._format_callback_source` how error messages name a callback
+`asyncio.unix_events._UnixSelectorEventLoop`     Unix sockets, pipes and subprocesses: methods that
+                                                 need only `_add_reader` and its like from the loop
+`asyncio.unix_events._PidfdChildWatcher`,        3.14: the loop itself has its child watcher
+`_ThreadedChildWatcher`, `can_use_pidfd`
+===============================================  ===================================================
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio import base_events, events, format_helpers, unix_events
+from asyncio.log import logger
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import traceback
+    from collections.abc import Callable
+
+    from cuvee._core import Handle
+    from cuvee.loop import Loop
+
+base_create_task = asyncio.BaseEventLoop.create_task
+set_running_loop: Callable[[asyncio.AbstractEventLoop | None], None] = events._set_running_loop
+
+# Parameters of _format_callback_source: 3.13.4 and 3.14 take `debug` and hide arguments without it.
+_FORMAT_TAKES_DEBUG = "debug" in format_helpers._format_callback_source.__code__.co_varnames
+
+
+def extract_stack(frame: FrameType) -> traceback.StackSummary:
+    """Return where a handle was made, for the debug mode."""
+    return format_helpers.extract_stack(frame)
+
+
+def _format_callback(handle: Handle) -> str:
+    options = {"debug": handle._loop.get_debug()} if _FORMAT_TAKES_DEBUG else {}
+    text: str = format_helpers._format_callback_source(  # type: ignore[call-arg]
+        handle._callback, handle._args, **options
+    )
+    return text
+
+
+def handle_repr(handle: Handle) -> str:
+    """Describe a handle in asyncio's words."""
+    words = [type(handle).__name__]
+    if handle._cancelled:
+        words.append("cancelled")
+    if hasattr(handle, "_when"):
+        words.append(f"when={handle._when}")
+    if handle._callback is not None:
+        words.append(_format_callback(handle))
+    if handle._source_traceback:
+        frame = handle._source_traceback[-1]
+        words.append(f"created at {frame[0]}:{frame[1]}")
+    return f"<{' '.join(words)}>"
+
+
+def report_callback_failure(handle: Handle, exception: BaseException) -> None:
+    """Give what a callback raised to the loop's exception handler."""
+    context: dict[str, Any] = {
+        "message": f"Exception in callback {_format_callback(handle)}",
+        "exception": exception,
+        "handle": handle,
+    }
+    if handle._source_traceback:
+        context["source_traceback"] = handle._source_traceback
+    handle._loop.call_exception_handler(context)
+
+
+def _context_key(source: object) -> str:
+    """Return the key that asyncio's exception contexts have for such an object."""
+    if isinstance(source, asyncio.Task):
+        return "task"
+    if isinstance(source, asyncio.Future):
+        return "future"
+    if isinstance(source, asyncio.BaseTransport):
+        return "transport"
+    if isinstance(source, asyncio.BaseProtocol):
+        return "protocol"
+    return "handle" if hasattr(source, "get_context") else "source"
+
+
+def report_error(
+    loop: Loop, message: str, exception: BaseException | None, source: object
+) -> None:
+    """Give an exception from C code to the loop's exception handler."""
+    context: dict[str, Any] = {"message": message}
+    if exception is not None:
+        context["exception"] = exception
+    if source is not None:
+        context[_context_key(source)] = source
+    loop.call_exception_handler(context)
+
+
+def report_if_slow(loop: Loop, handle: Handle, seconds: float) -> None:
+    """Warn, in debug mode, about a callback that held the loop for long."""
+    if seconds >= loop.slow_callback_duration:
+        name = base_events._format_handle(handle)  # type: ignore[attr-defined]
+        logger.warning("Executing %s took %.3f seconds", name, seconds)
+
+
+def call_in_context_of(
+    handler: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object],
+) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]:
+    """Make an exception handler run in the context of the task or handle that failed.
+
+    asyncio does so itself since 3.12.
+    """
+
+    def run(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> object:
+        thing = context.get("task") or context.get("future") or context.get("handle")
+        task_context = thing.get_context() if hasattr(thing, "get_context") else None
+        if task_context is None:
+            return handler(loop, context)
+        return task_context.run(handler, loop, context)
+
+    return run
+
+
+def new_child_watcher() -> object | None:
+    """Return what a loop of 3.14 keeps to learn of the end of its subprocesses."""
+    if sys.version_info < (3, 14):
+        return None  # the event loop policy has it
+    if unix_events.can_use_pidfd():
+        return unix_events._PidfdChildWatcher()
+    return unix_events._ThreadedChildWatcher()
+
+
+_Unix = unix_events._UnixSelectorEventLoop
+
+
+class UnixParts(asyncio.BaseEventLoop):
+    """asyncio's own Unix sockets, pipes and subprocesses, which work on any loop with `_add_reader`."""
+
+    create_unix_connection = _Unix.create_unix_connection
+    create_unix_server = _Unix.create_unix_server
+    _make_read_pipe_transport = _Unix._make_read_pipe_transport  # type: ignore[attr-defined]
+    _make_write_pipe_transport = _Unix._make_write_pipe_transport  # type: ignore[attr-defined]
+    _make_subprocess_transport = _Unix._make_subprocess_transport  # type: ignore[attr-defined]
+    _make_datagram_transport = _Unix._make_datagram_transport  # type: ignore[attr-defined]
+    _child_watcher_callback = _Unix._child_watcher_callback  # type: ignore[attr-defined]
