@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import sysconfig
 from pathlib import Path
+from typing import Any
 
 import setuptools
 from setuptools import Extension, setup
@@ -73,11 +74,12 @@ class SourceDistribution(sdist):
 
 
 # License-Expression came with setuptools 77.
-NEW_METADATA = int(setuptools.__version__.partition(".")[0]) >= 77
+IS_NEW = int(setuptools.__version__.partition(".")[0]) >= 77
+LICENSE: dict[str, Any] = {"license_expression" if IS_NEW else "license": "MIT"}
 
 setup(
     license_files=["LICENSE", "licenses/*"],
-    **{"license_expression" if NEW_METADATA else "license": "MIT"},
+    **LICENSE,
     ext_modules=[
         Extension(
             "cuvee._core",

@@ -40,7 +40,6 @@ BANNED = {
     "localtime": "localtime_r",
     "asctime": "strftime",
     "ctime": "strftime",
-    "strerror": "uv_strerror_r",
     "tmpnam": "mkstemp",
     "system": "nothing",
     "select": "uv_poll",
@@ -132,7 +131,7 @@ def check_file(path: Path) -> Iterator[str]:
     inside = path.relative_to(ROOT).parts
     folder = inside[1] if len(inside) > 2 else ""
     is_library = inside[0] == "csrc"
-    found = [*line_findings(lines), *call_findings(bare, folder if is_library else "")]
+    found = [*line_findings(lines), *(call_findings(bare, folder) if is_library else ())]
     found += function_findings(bare, is_library)
     if finding := guard_finding(path.relative_to(ROOT), lines):
         found.append((1, finding))
