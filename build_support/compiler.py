@@ -109,7 +109,11 @@ def compile_all(
             todo.append((command, target))
     with ThreadPoolExecutor(jobs()) as pool:
         results = list(pool.map(lambda item: _compile(*item), todo))
-    failed = [item[0][-3] for item, worked in zip(todo, results, strict=True) if not worked]
+    failed = [
+        str(Path(item[0][-3]).relative_to(root))
+        for item, worked in zip(todo, results, strict=True)
+        if not worked
+    ]
     if failed:
         raise BuildError(f"the C compiler refused {', '.join(failed)} (its messages stand above)")
     return targets
