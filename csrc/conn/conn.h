@@ -16,7 +16,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 #include "base/buffer.h"
 #include "base/list.h"
@@ -32,7 +31,7 @@ enum { CV_CONN_SPARE_OUTPUT = 64 }; /* spare output buffers that an env keeps */
 
 /* The durations that bound a connection, each a kind of deadline. */
 enum {
-    CV_CONN_HEAD,        /* from the first byte of a head, or from accept, to its end: 408 and close (silent: close) */
+    CV_CONN_HEAD,        /* from accept, or the first byte of a later head, to its end: 408 (silent: close) */
     CV_CONN_KEEP_ALIVE,  /* between requests: close */
     CV_CONN_BODY,        /* an unread request body that nobody waits for after the answer is complete: close */
     CV_CONN_LINGER,      /* after our last byte, until the peer closes: close */
@@ -44,7 +43,8 @@ typedef struct cv_conn_env cv_conn_env_t;
 
 /* What a connection needs from above. */
 typedef struct {
-    /* [poll] A request begins. `head` is borrowed during the call. 0, or negative: the connection answers 500 and closes. */
+    /* [poll] A request begins. `head` is borrowed during the call. 0, or negative: the connection answers 500, calls
+     * on_gone and closes. The callee may refuse or close the connection. */
     int (*on_head)(cv_conn_t *conn, const cv_h1_head_t *head);
     /* [poll] Body bytes of the open request, borrowed. 0 or negative as above. */
     int (*on_body)(cv_conn_t *conn, const char *data, size_t len);
@@ -52,11 +52,12 @@ typedef struct {
     void (*on_end)(cv_conn_t *conn);
     /* [poll] The queued output fell to write_low after it had passed write_high. */
     void (*on_drain)(cv_conn_t *conn);
-    /* [poll] The client is gone, or the connection was given up under the open request (a broken body, a limit). Exactly
-     * once a connection, before it is freed; also comes (with no open request) when an idle connection ends. Nothing is
-     * called for the connection afterwards but release. `conn->app` is cleared by the callee. */
+    /* [poll] The client is gone, or the connection was given up under the open request (a broken body, a limit).
+     * Exactly once a connection, before it is freed; also comes (with no open request) when an idle connection ends.
+     * Nothing is called for the connection afterwards but release. `conn->app` is cleared by the callee. */
     void (*on_gone)(cv_conn_t *conn);
-    /* [poll] A request was refused: `rule` is a constant text, `status` what was answered (0: closed without an answer). */
+    /* [poll] What the peer sent was refused: `rule` is a constant text, `status` what was answered (0: nothing, since
+     * an answer is on its way already, or for want of memory). Before on_gone. */
     void (*on_refused)(cv_conn_t *conn, unsigned status, const char *rule);
     /* [poll] The bytes that were given to cv_conn_body with this owner are written or dropped. */
     void (*release)(cv_conn_env_t *env, void *owner);
@@ -164,9 +165,6 @@ struct cv_conn {
     bool above_high;         /* on_drain is owed */
     bool close_after_write;
     bool gone;               /* on_gone was called */
-
-    /* where the peer is: NULL, or memory from malloc that the layer above put here; freed with the connection */
-    struct sockaddr_storage *peer;
 };
 
 /* Takes an accepted socket. Returns the connection, reading already, or NULL (the fd is then closed).
@@ -180,18 +178,20 @@ int cv_conn_respond(cv_conn_t *conn, unsigned status);
 /* Adds a field to the held head. */
 int cv_conn_field(cv_conn_t *conn, const char *name, size_t name_len, const char *value, size_t value_len);
 
-/* The next piece of the body; `final` ends the answer. The held head goes out with the first one. Bytes of at most 4 KiB are
- * copied; larger ones are referenced until ops->release(env, owner): the reference is taken over only when *out_kept is set true.
- * Nothing is written yet: the connection stands in env->unflushed until cv_conn_flush or cv_conn_env_flush. After a
- * flush, conn->above_high says whether to wait for on_drain.
- * Returns 0; CV_H1_WLONG/CV_H1_WSHORT (what is legal was queued and the connection closes after it); or negative. */
+/* The next piece of the body; `final` ends the answer. The held head goes out with the first one. Bytes of at most
+ * 4 KiB are copied; larger ones are referenced until ops->release(env, owner): the reference is taken over only when
+ * *out_kept is set true (without an owner all are copied). Nothing is written yet: the connection stands in
+ * env->unflushed until cv_conn_flush or cv_conn_env_flush. After a flush, conn->above_high says whether to wait for
+ * on_drain. Returns 0; CV_H1_WLONG or CV_H1_WSHORT: what is legal was queued, the answer is complete and the
+ * connection closes after it; or another negative number: nothing was queued. */
 int cv_conn_body(cv_conn_t *conn, const char *data, size_t len, bool final, void *owner, bool *out_kept);
 
 /* Writes what is queued now, unless the socket was full and no room was reported since. After a final body and with
  * nothing left to write, the connection goes on (a next request that waits is handed up from here) or closes. */
 void cv_conn_flush(cv_conn_t *conn);
 
-/* True while bytes of a next request wait behind a complete answer; cv_conn_advance parses them (on_head may be called). */
+/* True while bytes of a next request wait behind a complete answer; cv_conn_advance parses them (on_head may be
+ * called). A connection that nobody advances is advanced by the flush that writes its last byte. */
 bool cv_conn_can_advance(const cv_conn_t *conn);
 void cv_conn_advance(cv_conn_t *conn);
 

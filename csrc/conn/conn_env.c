@@ -98,7 +98,6 @@ cv_conn_free(cv_conn_t *conn)
     cv_buffer_deinit(&conn->input);
     cv_buffer_deinit(&conn->output);
     free(conn->segments);
-    free(conn->peer);
     free(conn);
     env->unfreed--;
     if (env->unfreed == 0 && env->timer_closed) {

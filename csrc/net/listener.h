@@ -19,7 +19,8 @@ typedef struct cv_listener cv_listener_t;
 typedef struct {
     /* A connected socket: non-blocking, close-on-exec, TCP_NODELAY set where it is TCP. The callee owns fd now. */
     void (*on_accept)(cv_listener_t *listener, int fd, const struct sockaddr *peer, socklen_t peer_len);
-    /* accept failed for want of a resource (EMFILE, ENFILE, ENOBUFS, ENOMEM): accepting is paused. Said once a pause. */
+    /* accept failed for want of a resource (EMFILE, ENFILE, ENOBUFS, ENOMEM) or because the socket is broken:
+     * accepting is paused. `error` is negative. Said once a pause. */
     void (*on_paused)(cv_listener_t *listener, int error);
     /* Accepting goes on again after a pause. */
     void (*on_resumed)(cv_listener_t *listener);
