@@ -58,6 +58,16 @@ stream_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return stream;
 }
 
+/* Everything was done by stream_new; asyncio.BaseTransport's __init__ must not see our arguments. */
+static int
+stream_init(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    (void)op;
+    (void)args;
+    (void)kwargs;
+    return 0;
+}
+
 /* ---- life ------------------------------------------------------------------------------------------------------- */
 
 static int
@@ -430,6 +440,7 @@ static PyType_Slot stream_slots[] = {
     {Py_tp_doc, "StreamTransport(loop, sock, protocol, waiter=None, extra=None, server=None)\n--\n\n"
                 "asyncio's transport for a connected TCP or Unix stream socket."},
     {Py_tp_new, stream_new},
+    {Py_tp_init, stream_init},
     {Py_tp_traverse, stream_traverse},
     {Py_tp_clear, stream_clear},
     {Py_tp_finalize, stream_finalize},
