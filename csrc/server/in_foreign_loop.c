@@ -107,6 +107,10 @@ cv_server_pump(PyObject *op, PyObject *Py_UNUSED(unused))
     /* What run and flush changed about watchers takes effect in the private loop's poll only. */
     uv_run(server->private_loop, UV_RUN_NOWAIT);
     server->in_pump = false;
+    if (!server->is_open) {
+        cv_server_leave_foreign_loop(server); /* closed from inside this turn */
+        return status < 0 ? NULL : Py_NewRef(Py_None);
+    }
     if (status < 0) {
         return NULL;
     }
@@ -175,8 +179,8 @@ stop_watching(ServerObject *server)
 void
 cv_server_leave_foreign_loop(ServerObject *server)
 {
-    if (server->private_loop == NULL) {
-        return;
+    if (server->private_loop == NULL || server->in_pump) {
+        return; /* left already, or by the pump when it is done */
     }
     if (server->pump != NULL) {
         stop_watching(server);
