@@ -46,6 +46,7 @@ cv_conn_new(cv_conn_env_t *env, int fd, void *app)
     conn->app = app;
     conn->state = CV_CONN_IDLE;
     conn->fresh = true;
+    conn->request_complete = true; /* there is none */
     cv_deadline_init(&conn->deadline);
     cv_h1_parser_init(&conn->parser, &cv_conn_parser_events, &env->limits, &env->heads, conn);
     if (cv_transport_watch(&conn->transport, true, false) < 0) {

@@ -228,6 +228,7 @@ turn(fixture_t *f)
 void
 turn_waiting(fixture_t *f)
 {
+    cv_conn_env_flush(&f->env);
     run_turn(f, UV_RUN_ONCE);
 }
 

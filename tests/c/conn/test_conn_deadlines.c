@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Each phase of a connection has its bound, and none of them runs in another phase.
+ */
+#include <sys/socket.h>
+
+#include "conn/conn_fixture.h"
+#include "cv_test.h"
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+#define OK "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+static char big[400000];
+
+enum { NEVER = 0, SOON = 3 };
+
+/* Only `kind` has a bound, so that nothing else can end the connection. */
+static fixture_t *
+new_bounded(int kind)
+{
+    fixture_t *f = fixture_new();
+    cv_conn_close(f->conn, false);
+    hang_up(f);
+    turn(f);
+    told(f);
+    for (int i = CV_CONN_HEAD; i <= CV_CONN_WRITE; i++) {
+        cv_deadlines_configure(&f->env.deadlines, (unsigned)i, i == kind ? SOON : NEVER);
+    }
+    fixture_connect(f);
+    return f;
+}
+
+static void
+wait_for_end(fixture_t *f)
+{
+    while (f->env.unfreed > 0) {
+        turn_waiting(f);
+    }
+}
+
+static bool
+has_deadline(const fixture_t *f, int kind)
+{
+    return cv_deadline_is_set(&f->conn->deadline) && f->conn->deadline.kind == kind;
+}
+
+TEST(a_silent_connection_is_closed_without_an_answer)
+{
+    fixture_t *f = new_bounded(CV_CONN_HEAD);
+    CHECK(has_deadline(f, CV_CONN_HEAD));
+    wait_for_end(f);
+    CHECK_TOLD(f, "gone; ");
+    CHECK_HEARD(f, "");
+    CHECK(f->heard_end);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(part_of_a_head_is_answered_408)
+{
+    fixture_t *f = new_bounded(CV_CONN_HEAD);
+    say(f, "GET / HTTP/1.1\r\nHo");
+    while (f->env.conn_count > 0 && f->conn->state != CV_CONN_LINGERING) {
+        turn_waiting(f);
+    }
+    CHECK_TOLD(f, "refused 408; ");
+    CHECK_HEARD(f, "HTTP/1.1 408 Request Timeout\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 15\r\n"
+                   "connection: close\r\n\r\nRequest Timeout");
+    CHECK(f->heard_end);
+    hang_up(f);
+    wait_for_end(f);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(bytes_of_a_first_head_do_not_move_its_deadline)
+{
+    fixture_t *f = fixture_new();
+    uint64_t due = f->conn->deadline.due;
+    say(f, "GET / HTTP/1.1\r\n");
+    uint64_t now = uv_now(&f->loop);
+    while (uv_now(&f->loop) == now) {
+        uv_update_time(&f->loop);
+    }
+    turn(f);
+    CHECK_EQ(f->conn->state, CV_CONN_READ_HEAD);
+    CHECK(has_deadline(f, CV_CONN_HEAD));
+    CHECK_EQ(f->conn->deadline.due, due);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(each_state_has_its_own_deadline)
+{
+    fixture_t *f = fixture_new();
+    CHECK(has_deadline(f, CV_CONN_HEAD));
+    say(f, GET("/"));
+    turn(f);
+    CHECK(!cv_deadline_is_set(&f->conn->deadline));
+    answer(f, "ok");
+    turn(f);
+    CHECK(has_deadline(f, CV_CONN_KEEP_ALIVE));
+    say(f, "PUT / HTTP/1.1\r\n");
+    turn(f);
+    CHECK(has_deadline(f, CV_CONN_HEAD));
+    say(f, "Host: a\r\nContent-Length: 2\r\n\r\n");
+    turn(f);
+    CHECK(!cv_deadline_is_set(&f->conn->deadline));
+    answer(f, "ok");
+    turn(f);
+    CHECK(has_deadline(f, CV_CONN_BODY));
+    say(f, "ab");
+    turn(f);
+    CHECK(has_deadline(f, CV_CONN_KEEP_ALIVE));
+    say(f, "BAD\r\n\r\n");
+    turn(f);
+    CHECK(has_deadline(f, CV_CONN_LINGER));
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(an_idle_connection_is_closed)
+{
+    fixture_t *f = new_bounded(CV_CONN_KEEP_ALIVE);
+    f->do_end = answer_ok;
+    say(f, GET("/"));
+    wait_for_end(f);
+    CHECK_TOLD(f, "head GET /; end; gone; ");
+    CHECK_HEARD(f, OK);
+    CHECK(f->heard_end);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+/* Bytes that came in the moment the time ran out are a request, not the end. */
+TEST(bytes_that_came_in_time_win_over_keep_alive)
+{
+    fixture_t *f = fixture_new();
+    f->do_end = answer_ok;
+    say(f, GET("/1"));
+    turn(f);
+    CHECK(has_deadline(f, CV_CONN_KEEP_ALIVE));
+    say(f, GET("/2"));
+    cv_deadline_clear(&f->conn->deadline);
+    f->env.deadlines.on_due(&f->env.deadlines, &f->conn->deadline);
+    CHECK_EQ(f->env.conn_count, 1);
+    turn(f);
+    CHECK_TOLD(f, "head GET /1; end; head GET /2; end; ");
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(a_body_that_nobody_waits_for_is_bounded)
+{
+    fixture_t *f = new_bounded(CV_CONN_BODY);
+    say(f, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234");
+    turn(f);
+    answer(f, "ok");
+    while (f->conn->state != CV_CONN_LINGERING) {
+        turn_waiting(f);
+    }
+    CHECK_HEARD(f, OK);
+    CHECK(f->heard_end);
+    hang_up(f);
+    wait_for_end(f);
+    CHECK_TOLD(f, "head PUT /; body 01234; gone; ");
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(lingering_is_bounded)
+{
+    fixture_t *f = new_bounded(CV_CONN_LINGER);
+    say(f, "BAD\r\n\r\n");
+    wait_for_end(f);
+    CHECK_TOLD(f, "refused 400; gone; ");
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(a_write_stall_is_bounded)
+{
+    fixture_t *f = new_bounded(CV_CONN_WRITE);
+    say(f, GET("/"));
+    turn(f);
+    CHECK_EQ(cv_conn_respond(f->conn, 200), 0);
+    CHECK_EQ(body(f, big, sizeof(big), true), 0);
+    CHECK(!cv_deadline_is_set(&f->conn->deadline));
+    turn(f);
+    CHECK(f->conn->transport.writing);
+    CHECK(has_deadline(f, CV_CONN_WRITE));
+    wait_for_end(f);
+    CHECK_TOLD(f, "head GET /; end; gone; ");
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(progress_starts_the_write_deadline_anew)
+{
+    fixture_t *f = fixture_new();
+    cv_deadlines_configure(&f->env.deadlines, CV_CONN_WRITE, 60000);
+    say(f, GET("/"));
+    turn(f);
+    CHECK_EQ(cv_conn_respond(f->conn, 200), 0);
+    CHECK_EQ(body(f, big, sizeof(big), true), 0);
+    turn(f);
+    CHECK(has_deadline(f, CV_CONN_WRITE));
+    f->conn->deadline.due = 1;
+    hear(f);
+    turn(f);
+    CHECK(!f->conn->transport.writing || f->conn->deadline.due > 1);
+    while (f->conn->queued > 0) {
+        hear(f);
+        turn(f);
+    }
+    CHECK(has_deadline(f, CV_CONN_KEEP_ALIVE));
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(a_kept_connection_waits_for_its_answer_to_be_read_first)
+{
+    fixture_t *f = new_bounded(CV_CONN_KEEP_ALIVE);
+    say(f, GET("/"));
+    turn(f);
+    CHECK_EQ(cv_conn_respond(f->conn, 200), 0);
+    CHECK_EQ(body(f, big, sizeof(big), true), 0);
+    turn(f);
+    CHECK_EQ(f->conn->state, CV_CONN_IDLE);
+    CHECK(!cv_deadline_is_set(&f->conn->deadline));
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+int
+main(void)
+{
+    RUN(a_silent_connection_is_closed_without_an_answer);
+    RUN(part_of_a_head_is_answered_408);
+    RUN(bytes_of_a_first_head_do_not_move_its_deadline);
+    RUN(each_state_has_its_own_deadline);
+    RUN(an_idle_connection_is_closed);
+    RUN(bytes_that_came_in_time_win_over_keep_alive);
+    RUN(a_body_that_nobody_waits_for_is_bounded);
+    RUN(lingering_is_bounded);
+    RUN(a_write_stall_is_bounded);
+    RUN(progress_starts_the_write_deadline_anew);
+    RUN(a_kept_connection_waits_for_its_answer_to_be_read_first);
+    return cv_test_end();
+}
