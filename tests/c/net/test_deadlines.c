@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Deadlines fire in order and never early; a cleared or moved one does not fire.
+ */
+#include "net/deadlines.h"
+
+#include "cv_test.h"
+
+enum { MEMBERS = 8 };
+
+static uv_loop_t loop;
+static cv_deadlines_t deadlines;
+static cv_deadline_t members[MEMBERS];
+static int fired[64];
+static int fired_count;
+static bool was_early;
+static bool is_closed;
+static void (*do_due)(int index);
+
+static int
+index_of(const cv_deadline_t *deadline)
+{
+    return (int)(deadline - members);
+}
+
+static void
+on_due(cv_deadlines_t *from, cv_deadline_t *deadline)
+{
+    was_early = was_early || from != &deadlines || deadline->due > uv_now(&loop) || cv_deadline_is_set(deadline);
+    fired[fired_count++] = index_of(deadline);
+    if (do_due != NULL) {
+        do_due(index_of(deadline));
+    }
+}
+
+static void
+on_closed(cv_deadlines_t *from)
+{
+    is_closed = from == &deadlines;
+}
+
+static void
+open_all(void)
+{
+    uv_loop_init(&loop);
+    cv_deadlines_init(&deadlines, &loop, on_due);
+    for (int i = 0; i < MEMBERS; i++) {
+        cv_deadline_init(&members[i]);
+    }
+    fired_count = 0;
+    was_early = is_closed = false;
+    do_due = NULL;
+}
+
+static int
+close_all(void)
+{
+    for (int i = 0; i < MEMBERS; i++) {
+        cv_deadline_clear(&members[i]);
+    }
+    cv_deadlines_close(&deadlines, on_closed);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    return is_closed && !was_early ? uv_loop_close(&loop) : -1;
+}
+
+/* The timer does not keep the loop alive; a referenced one stands in for a server's sockets. */
+static void
+run_until_fired(int count)
+{
+    uv_ref((uv_handle_t *)&deadlines.timer);
+    while (fired_count < count) {
+        uv_run(&loop, UV_RUN_ONCE);
+    }
+    uv_unref((uv_handle_t *)&deadlines.timer);
+}
+
+TEST(deadlines_of_one_kind_fire_in_the_order_they_were_set)
+{
+    open_all();
+    cv_deadlines_configure(&deadlines, 3, 2);
+    for (int i = 0; i < MEMBERS; i++) {
+        cv_deadline_set(&deadlines, &members[i], 3);
+        CHECK(cv_deadline_is_set(&members[i]));
+    }
+    run_until_fired(MEMBERS);
+    for (int i = 0; i < MEMBERS; i++) {
+        CHECK_EQ(fired[i], i);
+    }
+    CHECK_EQ(close_all(), 0);
+}
+
+TEST(an_earlier_deadline_of_another_kind_fires_first)
+{
+    open_all();
+    cv_deadlines_configure(&deadlines, 0, 200);
+    cv_deadlines_configure(&deadlines, 1, 1);
+    cv_deadline_set(&deadlines, &members[0], 0);
+    cv_deadline_set(&deadlines, &members[1], 1);
+    CHECK_EQ(members[1].kind, 1);
+    run_until_fired(2);
+    CHECK_EQ(fired[0], 1);
+    CHECK_EQ(fired[1], 0);
+    CHECK_EQ(close_all(), 0);
+}
+
+TEST(a_deadline_is_counted_from_the_loops_time)
+{
+    open_all();
+    cv_deadlines_configure(&deadlines, 0, 1234);
+    cv_deadline_set(&deadlines, &members[0], 0);
+    CHECK_EQ(members[0].due, uv_now(&loop) + 1234);
+    CHECK_EQ(close_all(), 0);
+}
+
+TEST(a_cleared_deadline_does_not_fire)
+{
+    open_all();
+    cv_deadlines_configure(&deadlines, 0, 1);
+    cv_deadlines_configure(&deadlines, 1, 5);
+    cv_deadline_set(&deadlines, &members[0], 0);
+    cv_deadline_set(&deadlines, &members[1], 1);
+    cv_deadline_clear(&members[0]);
+    cv_deadline_clear(&members[0]);
+    CHECK(!cv_deadline_is_set(&members[0]));
+    run_until_fired(1);
+    CHECK_EQ(fired[0], 1);
+    CHECK_EQ(close_all(), 0);
+}
+
+TEST(a_deadline_set_again_moves)
+{
+    open_all();
+    cv_deadlines_configure(&deadlines, 0, 1);
+    cv_deadlines_configure(&deadlines, 1, 30);
+    cv_deadline_set(&deadlines, &members[0], 0);
+    cv_deadline_set(&deadlines, &members[1], 0);
+    cv_deadline_set(&deadlines, &members[0], 1);
+    run_until_fired(2);
+    CHECK_EQ(fired[0], 1);
+    CHECK_EQ(fired[1], 0);
+    CHECK_EQ(close_all(), 0);
+}
+
+TEST(a_kind_without_a_duration_never_fires)
+{
+    open_all();
+    cv_deadlines_configure(&deadlines, 1, 1);
+    cv_deadline_set(&deadlines, &members[0], 1);
+    cv_deadline_set(&deadlines, &members[0], 0);
+    CHECK(!cv_deadline_is_set(&members[0]));
+    cv_deadline_set(&deadlines, &members[1], 1);
+    run_until_fired(1);
+    CHECK_EQ(fired[0], 1);
+    CHECK_EQ(close_all(), 0);
+}
+
+static void
+set_again(int index)
+{
+    if (fired_count < 3) {
+        cv_deadline_set(&deadlines, &members[index], 0);
+    }
+}
+
+TEST(on_due_may_set_the_deadline_again)
+{
+    open_all();
+    do_due = set_again;
+    cv_deadlines_configure(&deadlines, 0, 1);
+    cv_deadline_set(&deadlines, &members[0], 0);
+    run_until_fired(3);
+    CHECK(!cv_deadline_is_set(&members[0]));
+    CHECK_EQ(close_all(), 0);
+}
+
+static void
+clear_the_others(int index)
+{
+    (void)index;
+    for (int i = 0; i < MEMBERS; i++) {
+        cv_deadline_clear(&members[i]);
+    }
+}
+
+TEST(on_due_may_clear_others_that_are_due)
+{
+    open_all();
+    do_due = clear_the_others;
+    cv_deadlines_configure(&deadlines, 0, 1);
+    for (int i = 0; i < MEMBERS; i++) {
+        cv_deadline_set(&deadlines, &members[i], 0);
+    }
+    run_until_fired(1);
+    CHECK_EQ(fired_count, 1);
+    CHECK_EQ(close_all(), 0);
+}
+
+static void
+close_deadlines(int index)
+{
+    (void)index;
+    cv_deadlines_close(&deadlines, on_closed);
+}
+
+TEST(on_due_may_close_them_all)
+{
+    open_all();
+    do_due = close_deadlines;
+    cv_deadlines_configure(&deadlines, 0, 1);
+    cv_deadline_set(&deadlines, &members[0], 0);
+    run_until_fired(1);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    CHECK(is_closed);
+    CHECK_EQ(uv_loop_close(&loop), 0);
+}
+
+TEST(a_stale_timer_rests_after_one_look)
+{
+    open_all();
+    cv_deadlines_configure(&deadlines, 0, 1);
+    cv_deadline_set(&deadlines, &members[0], 0);
+    cv_deadline_clear(&members[0]);
+    CHECK(uv_is_active((uv_handle_t *)&deadlines.timer));
+    uv_ref((uv_handle_t *)&deadlines.timer);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    CHECK(!uv_is_active((uv_handle_t *)&deadlines.timer));
+    CHECK_EQ(fired_count, 0);
+    CHECK_EQ(close_all(), 0);
+}
+
+TEST(deadlines_do_not_keep_the_loop_alive)
+{
+    open_all();
+    cv_deadlines_configure(&deadlines, 0, 3600000);
+    cv_deadline_set(&deadlines, &members[0], 0);
+    CHECK_EQ(uv_run(&loop, UV_RUN_DEFAULT), 0);
+    CHECK_EQ(fired_count, 0);
+    CHECK_EQ(close_all(), 0);
+}
+
+int
+main(void)
+{
+    RUN(deadlines_of_one_kind_fire_in_the_order_they_were_set);
+    RUN(an_earlier_deadline_of_another_kind_fires_first);
+    RUN(a_deadline_is_counted_from_the_loops_time);
+    RUN(a_cleared_deadline_does_not_fire);
+    RUN(a_deadline_set_again_moves);
+    RUN(a_kind_without_a_duration_never_fires);
+    RUN(on_due_may_set_the_deadline_again);
+    RUN(on_due_may_clear_others_that_are_due);
+    RUN(on_due_may_close_them_all);
+    RUN(a_stale_timer_rests_after_one_look);
+    RUN(deadlines_do_not_keep_the_loop_alive);
+    return cv_test_end();
+}
