@@ -125,6 +125,9 @@ take_start(CycleObject *cycle, PyObject *message)
     error = headers == NULL ? 0 : send_fields(cycle, headers);
     Py_XDECREF(headers);
     if (error < 0) {
+        if (cycle->conn != NULL) {
+            cv_conn_retract(cycle->conn);
+        }
         return -1;
     }
     cycle->started = true;

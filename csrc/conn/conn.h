@@ -154,6 +154,7 @@ struct cv_conn {
 
     /* writing */
     cv_h1_response_t response;
+    bool may_keep_alive;     /* the open request allows it */
     cv_buffer_t output;      /* heads, framing and small bodies */
     size_t output_start;     /* bytes of output that are written */
     size_t output_ready;     /* from here on the output is a held head */
@@ -174,6 +175,9 @@ cv_conn_t *cv_conn_new(cv_conn_env_t *env, int fd, void *app);
 
 /* Starts the answer of the open request: status line into the held head. 0 or negative (a status out of range). */
 int cv_conn_respond(cv_conn_t *conn, unsigned status);
+
+/* Takes back the held head, so that cv_conn_respond may begin anew. Nothing happens when none is held. */
+void cv_conn_retract(cv_conn_t *conn);
 
 /* Adds a field to the held head. */
 int cv_conn_field(cv_conn_t *conn, const char *name, size_t name_len, const char *value, size_t value_len);

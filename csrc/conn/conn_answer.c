@@ -40,6 +40,19 @@ cv_conn_respond(cv_conn_t *conn, unsigned status)
     return 0;
 }
 
+void
+cv_conn_retract(cv_conn_t *conn)
+{
+    if (!cv_conn_is_answering(conn) || !conn->response.head_open) {
+        return;
+    }
+    cv_h1_response_t *response = &conn->response;
+    *response = (cv_h1_response_t){
+        .minor = response->minor, .is_head = response->is_head, .keep_alive = conn->may_keep_alive};
+    conn->output.len = conn->output_ready;
+    conn->response_started = false;
+}
+
 int
 cv_conn_field(cv_conn_t *conn, const char *name, size_t name_len, const char *value, size_t value_len)
 {

@@ -28,7 +28,7 @@ on_head(void *owner, const cv_h1_head_t *head)
     memset(&conn->response, 0, sizeof(conn->response));
     conn->response.minor = head->minor;
     conn->response.is_head = head->is_head;
-    conn->response.keep_alive = head->keep_alive;
+    conn->response.keep_alive = conn->may_keep_alive = head->keep_alive;
     conn->response_started = false;
     conn->response_complete = false;
     return verdict(conn, conn->env->ops->on_head(conn, head));

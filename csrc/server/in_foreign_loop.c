@@ -100,24 +100,30 @@ cv_server_pump(PyObject *op, PyObject *Py_UNUSED(unused))
     server->in_pump = true;
     forget_fired_timer(server);
     uv_run(server->private_loop, UV_RUN_NOWAIT);
-    int status = cv_service_run(&server->service);
+    /* SystemExit from a request must not keep what others finished from being written. */
+    PyObject *failure = cv_service_run(&server->service) < 0 ? cv_error_take() : NULL;
     if (cv_service_flush(&server->service) < 0) {
-        status = -1;
+        Py_XSETREF(failure, cv_error_take());
     }
     /* What run and flush changed about watchers takes effect in the private loop's poll only. */
     uv_run(server->private_loop, UV_RUN_NOWAIT);
     server->in_pump = false;
     if (!server->is_open) {
         cv_server_leave_foreign_loop(server); /* closed from inside this turn */
-        return status < 0 ? NULL : Py_NewRef(Py_None);
     }
-    if (status < 0) {
+    else {
+        if (cv_service_has_work(&server->service) || uv_backend_timeout(server->private_loop) == 0) {
+            wake(&server->service);
+        }
+        if (arm_timer(server) < 0) {
+            Py_XSETREF(failure, cv_error_take());
+        }
+    }
+    if (failure != NULL) {
+        cv_error_give(failure);
         return NULL;
     }
-    if (cv_service_has_work(&server->service) || uv_backend_timeout(server->private_loop) == 0) {
-        wake(&server->service);
-    }
-    return arm_timer(server) < 0 ? NULL : Py_NewRef(Py_None);
+    Py_RETURN_NONE;
 }
 
 int
