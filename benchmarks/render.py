@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def _table(report: dict[str, Any]) -> str:
         f"{machine['date']}; {packages}."
     )
     lines = [
-        conditions,
+        *textwrap.wrap(conditions, 110),
         "",
         "| work | server | CPU µs per request | ratio | requests/s | p50 ms | p99 ms |",
         "|---|---|---:|---:|---:|---:|---:|",
