@@ -22,7 +22,7 @@ LAYERS: dict[str, set[str]] = {
     "net": {"base"},
     "conn": {"base", "http", "ws", "tls", "net"},
     "py": {"base", "http", "ws", "tls", "net", "conn"},
-    "observe": {"base"},
+    "observe": {"base", "http"},
     "loop": {"base", "net", "py", "observe"},
     "asgi": {"base", "http", "ws", "conn", "py", "observe", "loop"},
     "server": {"base", "http", "ws", "tls", "net", "conn", "py", "observe", "loop", "asgi"},
