@@ -240,20 +240,6 @@ head_size(const cv_h1_head_t *head)
     return at + 1 + 2;
 }
 
-static void
-describe_message(cv_h1_head_t *head, const llhttp_t *llhttp)
-{
-    bool counted = (llhttp->flags & F_CONTENT_LENGTH) != 0 && !head->chunked;
-    head->is_head = llhttp->method == HTTP_HEAD;
-    head->content_length = counted ? llhttp->content_length : 0;
-    head->has_body = head->chunked || head->content_length != 0;
-    head->keep_alive = (llhttp->flags & F_CONNECTION_CLOSE) == 0
-        && (head->minor == 1 || (llhttp->flags & F_CONNECTION_KEEP_ALIVE) != 0);
-    /* RFC 9110 section 7.8: an Upgrade on HTTP/1.0 is ignored. */
-    head->upgrade = head->minor == 1 && llhttp->upgrade && llhttp->method != HTTP_CONNECT;
-    head->size = head_size(head);
-}
-
 static int
 on_headers_complete(llhttp_t *llhttp)
 {
@@ -261,16 +247,24 @@ on_headers_complete(llhttp_t *llhttp)
     if (parser->state != FIELDS) {
         return stop(parser, CV_H1_EVERSION_SYNTAX);
     }
-    int rc = cv_h1_rules_fields(parser->head);
+    cv_h1_head_t *head = parser->head;
+    int rc = cv_h1_rules_fields(head);
     if (rc == 0 && llhttp->content_length > INT64_MAX) {
         rc = CV_H1_ECONTENT_LENGTH;
     }
     if (rc != 0) {
         return stop(parser, rc);
     }
-    cv_h1_head_t *head = parser->head;
-    describe_message(head, llhttp);
-    llhttp->upgrade = 0; /* the message goes on as plain HTTP until somebody switches protocols */
+    head->is_head = llhttp->method == HTTP_HEAD;
+    head->content_length = head->chunked ? 0 : llhttp->content_length;
+    head->has_body = head->chunked || head->content_length != 0;
+    head->size = head_size(head);
+    /* What our rules read is what llhttp goes on with: it does not see a coding behind a tab, and would end the
+     * parse at an Upgrade or CONNECT, where we go on with plain HTTP until somebody switches protocols. */
+    if (head->chunked) {
+        llhttp->flags |= F_CHUNKED;
+    }
+    llhttp->upgrade = 0;
     parser->head = NULL;
     parser->state = BODY;
     rc = parser->events->on_head(parser->owner, head);
@@ -349,9 +343,12 @@ version_error(const cv_h1_head_t *head, const char *end)
 static int
 field_error(const cv_h1_parser_t *parser, const char *at, const char *end)
 {
-    if (parser->state == FIELDS && at[-1] == '\n'
-        && (at[-2] == '\n' || (at < end && (*at == ' ' || *at == '\t')))) {
-        return CV_H1_ELINE_END;
+    if (parser->state == FIELDS) {
+        char here = at < end ? *at : '\0';
+        bool new_line = at[-1] == '\n';
+        if (here == '\n' || (new_line && (parser->in_value || at[-2] == '\n' || here == ' ' || here == '\t'))) {
+            return CV_H1_ELINE_END;
+        }
     }
     return parser->in_value ? CV_H1_EFIELD_VALUE : CV_H1_EFIELD_NAME;
 }
@@ -361,12 +358,14 @@ static int
 llhttp_error(const cv_h1_parser_t *parser, llhttp_errno_t error, const char *end)
 {
     const char *at = llhttp_get_error_pos(&parser->llhttp); /* the byte it stopped at, or the one behind it */
-    bool in_body = parser->state == BODY;
     if (error == HPE_INVALID_URL) {
         return CV_H1_ETARGET;
     }
     if (parser->state == REQUEST_LINE) {
         return error == HPE_INVALID_VERSION ? version_error(parser->head, end) : CV_H1_EVERSION_SYNTAX;
+    }
+    if (parser->state == BODY && error != HPE_INVALID_HEADER_TOKEN) {
+        return CV_H1_ECHUNK;
     }
     switch (error) {
     case HPE_INVALID_VERSION:
@@ -377,15 +376,13 @@ llhttp_error(const cv_h1_parser_t *parser, llhttp_errno_t error, const char *end
     case HPE_CR_EXPECTED:
     case HPE_LF_EXPECTED:
     case HPE_STRICT:
-        return in_body ? CV_H1_ECHUNK : CV_H1_ELINE_END;
+        return CV_H1_ELINE_END;
     case HPE_INVALID_CONTENT_LENGTH:
     case HPE_UNEXPECTED_CONTENT_LENGTH:
         return (parser->llhttp.flags & F_TRANSFER_ENCODING) != 0 ? CV_H1_ETRANSFER_ENCODING
                                                                  : CV_H1_ECONTENT_LENGTH;
     case HPE_INVALID_TRANSFER_ENCODING:
         return CV_H1_ETRANSFER_ENCODING;
-    case HPE_INVALID_CHUNK_SIZE:
-        return CV_H1_ECHUNK;
     default:
         return CV_H1_EMALFORMED;
     }

@@ -44,7 +44,7 @@ typedef enum {
     CV_H1_ECONTENT_LENGTH,     /* 400, not a number, repeated, a list, or above 2^63 - 1 */
     CV_H1_ETRANSFER_ENCODING,  /* 400, with Content-Length, on HTTP/1.0, repeated, or chunked not last */
     CV_H1_ETRANSFER_CODING,    /* 501, a coding other than chunked */
-    CV_H1_ECHUNK,              /* 400, chunk size, extension or line end */
+    CV_H1_ECHUNK,              /* 400, chunk size, extension, line end, or a framing field as a trailer */
     CV_H1_ELINE_END,           /* 400, bare CR or LF, obs-fold */
     CV_H1_EHTTP2,              /* 505, the HTTP/2 preface where HTTP/2 is not spoken */
     CV_H1_ENOMEM,              /* no memory; closed without an answer */

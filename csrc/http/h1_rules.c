@@ -229,24 +229,66 @@ check_host(cv_h1_head_t *head, cv_h1_field_t *field, unsigned hosts)
     return 0;
 }
 
-int
-cv_h1_rules_fields(cv_h1_head_t *head)
+enum { /* options of Connection */
+       CLOSE = 1,
+       KEEP_ALIVE = 2,
+       UPGRADE = 4,
+};
+
+/* The options in one Connection field (RFC 9110 section 7.6.1). */
+static unsigned
+connection_options(cv_span_t list)
 {
-    cv_h1_field_t *host = NULL, *coding = NULL;
-    unsigned hosts = 0, lengths = 0, codings = 0;
+    unsigned options = 0;
+    const char *end = list.data + list.len;
+    for (const char *at = list.data; at < end; at++) {
+        while (at < end && (*at == ' ' || *at == '\t')) {
+            at++;
+        }
+        const char *comma = memchr(at, ',', (size_t)(end - at));
+        const char *last = comma == NULL ? end : comma;
+        cv_span_t option = {at, (size_t)(last - at)};
+        while (option.len > 0 && (option.data[option.len - 1] == ' ' || option.data[option.len - 1] == '\t')) {
+            option.len--;
+        }
+        options |= IS_WORD(option, "close") ? CLOSE : 0;
+        options |= IS_WORD(option, "keep-alive") ? KEEP_ALIVE : 0;
+        options |= IS_WORD(option, "upgrade") ? UPGRADE : 0;
+        at = last;
+    }
+    return options;
+}
+
+/* What one pass over the fields finds. */
+typedef struct {
+    cv_h1_field_t *host, *coding; /* the last one of each */
+    unsigned hosts, lengths, codings, upgrades;
+    unsigned options;             /* of Connection */
+} found_t;
+
+static found_t
+find_fields(cv_h1_head_t *head)
+{
+    found_t found = {0};
     for (uint32_t i = 0; i < head->field_count; i++) {
         cv_h1_field_t *field = &head->fields[i];
         switch (field->id) {
         case CV_FIELD_HOST:
-            host = field;
-            hosts++;
+            found.host = field;
+            found.hosts++;
             break;
         case CV_FIELD_CONTENT_LENGTH:
-            lengths++;
+            found.lengths++;
             break;
         case CV_FIELD_TRANSFER_ENCODING:
-            coding = field;
-            codings++;
+            found.coding = field;
+            found.codings++;
+            break;
+        case CV_FIELD_UPGRADE:
+            found.upgrades++;
+            break;
+        case CV_FIELD_CONNECTION:
+            found.options |= connection_options(cv_h1_span(head, field->value, field->value_len));
             break;
         case CV_FIELD_EXPECT:
             head->expect_continue = head->minor == 1
@@ -256,19 +298,29 @@ cv_h1_rules_fields(cv_h1_head_t *head)
             break;
         }
     }
-    if (codings != 0) {
+    return found;
+}
+
+int
+cv_h1_rules_fields(cv_h1_head_t *head)
+{
+    found_t found = find_fields(head);
+    if (found.codings != 0) {
         /* RFC 9112 section 6.1: with Content-Length or on HTTP/1.0 the framing is faulty. */
-        if (codings > 1 || lengths != 0 || head->minor == 0) {
+        if (found.codings > 1 || found.lengths != 0 || head->minor == 0) {
             return CV_H1_ETRANSFER_ENCODING;
         }
-        int rc = check_coding(cv_h1_span(head, coding->value, coding->value_len));
+        int rc = check_coding(cv_h1_span(head, found.coding->value, found.coding->value_len));
         if (rc != 0) {
             return rc;
         }
         head->chunked = true;
     }
-    if (lengths > 1) {
+    if (found.lengths > 1) {
         return CV_H1_ECONTENT_LENGTH;
     }
-    return check_host(head, host, hosts);
+    head->keep_alive = (found.options & CLOSE) == 0 && (head->minor == 1 || (found.options & KEEP_ALIVE) != 0);
+    /* RFC 9110 section 7.8: an Upgrade on HTTP/1.0 is ignored. */
+    head->upgrade = found.upgrades != 0 && (found.options & UPGRADE) != 0 && head->minor == 1;
+    return check_host(head, found.host, found.hosts);
 }

@@ -17,9 +17,9 @@
  * Returns 0 or CV_H1_ETARGET. */
 int cv_h1_rules_target(cv_h1_head_t *head, bool is_connect, bool is_options);
 
-/* Checks Host, Content-Length and Transfer-Encoding over the complete head, whose minor is set, and sets
- * chunked and expect_continue. An absolute-form target's authority replaces Host's value (RFC 9112 section
- * 3.2.2). Returns 0 or an error. */
+/* Checks Host, Content-Length and Transfer-Encoding over the complete head, whose minor is set, and sets chunked,
+ * keep_alive, upgrade and expect_continue. An absolute-form target's authority replaces Host's value (RFC 9112
+ * section 3.2.2). Returns 0 or an error. */
 int cv_h1_rules_fields(cv_h1_head_t *head);
 
 /* True for a byte of a token (RFC 9110 section 5.6.2). */

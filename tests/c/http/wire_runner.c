@@ -28,9 +28,9 @@ main(int argc, char **argv)
     static char data[1 << 20];
     cv_h1_limits_t limits = {8190, 65536, 100};
     if (argc == 4) {
-        limits.line = (uint32_t)atol(argv[1]);
-        limits.head = (uint32_t)atol(argv[2]);
-        limits.fields = (uint32_t)atol(argv[3]);
+        limits.line = (uint32_t)strtoul(argv[1], NULL, 10);
+        limits.head = (uint32_t)strtoul(argv[2], NULL, 10);
+        limits.fields = (uint32_t)strtoul(argv[3], NULL, 10);
     }
     size_t len = fread(data, 1, sizeof(data), stdin);
     cv_buffer_t whole = wire_log(data, len, 0, &limits);

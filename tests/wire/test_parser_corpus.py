@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""Every request of the corpus through the parser: whole, cut in two anywhere, byte by byte."""
+
+from __future__ import annotations
+
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from build_support import compiler, libraries
+from build_support.switches import Switches
+from tests.wire.parser_corpus import Case, read_corpus
+
+ROOT = Path(__file__).resolve().parents[2]
+CASES = list(read_corpus())
+
+
+@pytest.fixture(scope="session")
+def wire_runner() -> Path:
+    """The program that prints what the parser makes of its standard input, with sanitizers on."""
+    work = ROOT / "build" / "wire-runner"
+    switches = Switches(sanitize=("address", "undefined"))
+    cc = compiler.driver((sysconfig.get_config_var("CC") or "cc").split())
+    library = libraries.prepare(ROOT, work, Switches(), cc)
+    flags = [*switches.own_flags(), f"-I{ROOT / 'csrc'}", *library.includes]
+    files = [*ROOT.glob("csrc/base/*.c"), *ROOT.glob("csrc/http/*.c")]
+    files += [ROOT / "tests/c/http/wire_log.c", ROOT / "tests/c/http/wire_runner.c"]
+    objects = compiler.compile_all(cc, flags, sorted(files), ROOT, work)
+    program = work / "wire_runner"
+    command = [*cc, "-o", str(program), *map(str, objects), *library.objects]
+    subprocess.run([*command, *switches.link_flags(), *library.link_flags], check=True)
+    return program
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_the_parser_says_what_the_corpus_says(case: Case, wire_runner: Path) -> None:
+    done = subprocess.run([wire_runner, *case.limits], input=case.request, capture_output=True)
+    assert done.stdout.decode() == case.events
+    assert done.stderr.decode() == ""
+    assert done.returncode == 0
+
+
+def test_the_corpus_is_there() -> None:
+    assert len(CASES) > 100
+    assert len({case.name for case in CASES}) == len(CASES)
