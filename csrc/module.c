@@ -17,8 +17,13 @@ static int
 module_exec(PyObject *module)
 {
     static int (*const steps[])(PyObject *) = {
-        cv_loop_setup_types, access_log_setup_type, cv_finished_setup_types, cv_wait_setup_type,
-        cv_channel_setup_types, cv_cycle_setup_type, cv_server_setup_type,
+        cv_loop_setup_types,
+        access_log_setup_type,
+        cv_finished_setup_types,
+        cv_wait_setup_type,
+        cv_channel_setup_types,
+        cv_cycle_setup_type,
+        cv_server_setup_type,
     };
     if (cv_state_init(PyModule_GetState(module)) < 0) {
         return -1;

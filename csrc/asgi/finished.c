@@ -18,8 +18,7 @@ cv_step_result(PySendResult status, PyObject *result)
     }
     if (result == Py_None) {
         PyErr_SetNone(PyExc_StopIteration);
-    }
-    else {
+    } else {
         PyErr_SetObject(PyExc_StopIteration, result);
     }
     Py_DECREF(result);

@@ -50,8 +50,7 @@ cv_peer_new(const struct sockaddr *address, socklen_t len)
     peer->address.any.sa_family = AF_UNSPEC;
     if (len >= sizeof(struct sockaddr_in) && address->sa_family == AF_INET) {
         memcpy(&peer->address.v4, address, sizeof peer->address.v4);
-    }
-    else if (len >= sizeof(struct sockaddr_in6) && address->sa_family == AF_INET6) {
+    } else if (len >= sizeof(struct sockaddr_in6) && address->sa_family == AF_INET6) {
         memcpy(&peer->address.v6, address, sizeof peer->address.v6);
     }
     return peer;

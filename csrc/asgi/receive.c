@@ -69,11 +69,9 @@ attempt_receive(WaitObject *wait, PyObject **result)
     CycleObject *cycle = wait->cycle;
     if (cycle->disconnected || cycle->complete || cycle->conn == NULL) {
         *result = disconnect_event(&cycle->service->state->names);
-    }
-    else if (cycle->body != NULL || (cycle->body_complete && !cycle->body_ended)) {
+    } else if (cycle->body != NULL || (cycle->body_complete && !cycle->body_ended)) {
         *result = request_event(cycle);
-    }
-    else {
+    } else {
         return 0;
     }
     return *result == NULL ? -1 : 1;

@@ -11,7 +11,8 @@
 
 #include "asgi/service.h"
 
-enum { CV_LOG_WARNING = 30, CV_LOG_ERROR = 40 }; /* logging's numbers */
+enum { CV_LOG_WARNING = 30,
+       CV_LOG_ERROR = 40 }; /* logging's numbers */
 
 /* log(level, message, exception); `exception` is borrowed and may be NULL. */
 void cv_report(cv_service_t *service, int level, const char *message, PyObject *exception);

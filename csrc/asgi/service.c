@@ -59,8 +59,7 @@ on_body(cv_conn_t *conn, const char *data, size_t len)
         if (cv_buffer_append(&cycle->more, data, len) < 0) {
             return -1;
         }
-    }
-    else {
+    } else {
         cycle->body = PyBytes_FromStringAndSize(data, (Py_ssize_t)len);
         if (cycle->body == NULL) {
             PyErr_Clear();

@@ -73,7 +73,8 @@ watch_task(CycleObject *cycle, PyObject *task)
     return 0;
 }
 
-/* The application will not answer (any more): 500 if nothing began, else what was sent goes out and the connection ends. */
+/* The application will not answer (any more): 500 if nothing began, else what was sent goes out and the connection
+ * ends. */
 static void
 give_up_answer(CycleObject *cycle)
 {
@@ -83,8 +84,7 @@ give_up_answer(CycleObject *cycle)
     }
     if (cycle->started) {
         cv_conn_fail(conn);
-    }
-    else {
+    } else {
         if (cv_cycle_log_access(cycle, 500) < 0) {
             PyErr_WriteUnraisable((PyObject *)cycle);
         }
@@ -96,8 +96,8 @@ give_up_answer(CycleObject *cycle)
     cv_service_wake(cycle->service);
 }
 
-/* Takes the exception that the application raised, says so, and answers for it. SystemExit and KeyboardInterrupt are the
- * loop's to act on: they are neither reported nor swallowed here, but set again for the caller. */
+/* Takes the exception that the application raised, says so, and answers for it. SystemExit and KeyboardInterrupt are
+ * the loop's to act on: they are neither reported nor swallowed here, but set again for the caller. */
 static int
 settle_exception(CycleObject *cycle)
 {
@@ -124,14 +124,11 @@ settle_result(CycleObject *cycle, PyObject *result)
     cv_service_t *service = cycle->service;
     if (result != Py_None) {
         cv_report_format(service, CV_LOG_ERROR, "ASGI callable should return None, but returned '%S'.", result);
-    }
-    else if (cycle->conn == NULL) {
+    } else if (cycle->conn == NULL) {
         return;
-    }
-    else if (!cycle->started) {
+    } else if (!cycle->started) {
         cv_report(service, CV_LOG_ERROR, "ASGI callable returned without starting response.", NULL);
-    }
-    else {
+    } else {
         cv_report(service, CV_LOG_ERROR, "ASGI callable returned without completing response.", NULL);
     }
     give_up_answer(cycle);
@@ -159,8 +156,7 @@ settle(CycleObject *cycle, PyObject *task)
     PyObject *result = call_task(state, task, state->task_result, state->names.result);
     if (result == NULL) {
         status = settle_exception(cycle);
-    }
-    else {
+    } else {
         if (result != Py_None || cycle->conn != NULL) {
             settle_result(cycle, result);
         }

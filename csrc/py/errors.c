@@ -10,11 +10,9 @@ cv_error_set(int status)
 {
     if (status == -ENOMEM) {
         PyErr_NoMemory();
-    }
-    else if (status >= CV_H1_WNAME && status <= CV_H1_WSHORT) {
+    } else if (status >= CV_H1_WNAME && status <= CV_H1_WSHORT) {
         PyErr_SetString(PyExc_RuntimeError, cv_h1_write_error_text(status));
-    }
-    else {
+    } else {
         errno = -status;
         PyErr_SetFromErrno(PyExc_OSError);
     }
@@ -62,11 +60,9 @@ cv_error_throw(PyObject *const *args, Py_ssize_t nargs)
     PyObject *value = nargs > 1 && args[1] != Py_None ? args[1] : NULL;
     if (PyExceptionInstance_Check(args[0])) {
         PyErr_SetObject((PyObject *)Py_TYPE(args[0]), args[0]);
-    }
-    else if (PyExceptionClass_Check(args[0])) {
+    } else if (PyExceptionClass_Check(args[0])) {
         PyErr_SetObject(args[0], value);
-    }
-    else {
+    } else {
         PyErr_SetString(PyExc_TypeError, "exceptions must be classes or instances deriving from BaseException");
     }
     return NULL;

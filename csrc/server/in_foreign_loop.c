@@ -110,8 +110,7 @@ cv_server_pump(PyObject *op, PyObject *Py_UNUSED(unused))
     server->in_pump = false;
     if (!server->is_open) {
         cv_server_leave_foreign_loop(server); /* closed from inside this turn */
-    }
-    else {
+    } else {
         if (cv_service_has_work(&server->service) || uv_backend_timeout(server->private_loop) == 0) {
             wake(&server->service);
         }
@@ -153,7 +152,8 @@ cv_server_enter_foreign_loop(ServerObject *server)
     if (fd == NULL) {
         return -1;
     }
-    PyObject *done = PyObject_CallMethodObjArgs(service->loop, service->state->names.add_reader, fd, server->pump, NULL);
+    PyObject *add_reader = service->state->names.add_reader;
+    PyObject *done = PyObject_CallMethodObjArgs(service->loop, add_reader, fd, server->pump, NULL);
     Py_DECREF(fd);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;

@@ -92,8 +92,15 @@ parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
 {
     static char *keywords[] = {"app", "loop", "root_path", "state", "asgi_version", "keep_alive", "head_timeout",
                                "date_header", "server_header", "access_log", "log", NULL};
-    *out = (server_args_t){.state = Py_None, .access = Py_None, .asgi_version = "3.0", .keep_alive = 5.0,
-                           .head_timeout = 30.0, .date_header = 1, .server_header = 1};
+    *out = (server_args_t){
+        .state = Py_None,
+        .access = Py_None,
+        .asgi_version = "3.0",
+        .keep_alive = 5.0,
+        .head_timeout = 30.0,
+        .date_header = 1,
+        .server_header = 1,
+    };
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsddppOO:Server", keywords, &out->app, &out->loop,
                                      &out->root_path, &out->state, &out->asgi_version, &out->keep_alive,
                                      &out->head_timeout, &out->date_header, &out->server_header, &out->access,
@@ -236,8 +243,7 @@ cv_server_close(ServerObject *self)
     cv_conn_env_deinit(&self->service.env, on_env_closed);
     if (self->is_foreign) {
         cv_server_leave_foreign_loop(self);
-    }
-    else if (self->turn.run != NULL) {
+    } else if (self->turn.run != NULL) {
         cv_server_leave_loop(self);
     }
     drop_cycles(&self->service.queued);
@@ -321,8 +327,8 @@ check_open(PyObject *op)
 
 PyDoc_STRVAR(listen_doc,
              "listen($self, fd, /)\n--\n\n"
-             "Accept connections from a socket that is bound and listening. The descriptor stays the caller's and must\n"
-             "stay open until stop_listening() or close(). Raises OSError.");
+             "Accept connections from a socket that is bound and listening. The descriptor stays the caller's and\n"
+             "must stay open until stop_listening() or close(). Raises OSError.");
 
 static PyObject *
 server_listen(PyObject *op, PyObject *arg)
@@ -379,7 +385,8 @@ server_abort(PyObject *op, PyObject *Py_UNUSED(arg))
 
 PyDoc_STRVAR(close_doc,
              "close($self, /)\n--\n\n"
-             "Close the listeners and every connection, and let go of the loop. Open tasks go on unwatched. Idempotent.");
+             "Close the listeners and every connection, and let go of the loop. Open tasks go on unwatched.\n"
+             "Idempotent.");
 
 static PyObject *
 server_close(PyObject *op, PyObject *Py_UNUSED(arg))
@@ -478,13 +485,13 @@ static PyMemberDef server_members[] = {
 };
 
 PyDoc_STRVAR(server_doc,
-             "Server(app, loop, *, root_path=\"\", state=None, asgi_version=\"3.0\", keep_alive=5.0, head_timeout=30.0,\n"
-             "       date_header=True, server_header=True, access_log=None, log)\n--\n\n"
+             "Server(app, loop, *, root_path=\"\", state=None, asgi_version=\"3.0\", keep_alive=5.0,\n"
+             "       head_timeout=30.0, date_header=True, server_header=True, access_log=None, log)\n--\n\n"
              "One ASGI application served over HTTP/1.1 on one event loop.\n\n"
-             "Requests run in a copy of the contextvars context that is current now. `state` is copied into each scope.\n"
-             "`keep_alive` and `head_timeout` are seconds. `access_log` is an AccessLog, or is called with client, method,\n"
-             "target, version and status. `log` is called with a level number of logging's, a message and an exception or\n"
-             "None. Use from the loop's thread only; close() it in the end.");
+             "Requests run in a copy of the contextvars context that is current now. `state` is copied into each\n"
+             "scope. `keep_alive` and `head_timeout` are seconds. `access_log` is an AccessLog, or is called with\n"
+             "client, method, target, version and status. `log` is called with a level number of logging's, a\n"
+             "message and an exception or None. Use from the loop's thread only; close() it in the end.");
 
 static PyType_Slot server_slots[] = {
     {Py_tp_doc, (void *)server_doc},
