@@ -15,11 +15,20 @@
 static char big[400000];
 
 /* Brings a connection into one state after the other; returns false after the last. */
-enum { FRESH, KEPT, PART_OF_HEAD, OPEN_WITH_BODY, OPEN_COMPLETE, STREAMING, PAUSED_BODY, PAUSED_INPUT, DISCARDING,
-       LINGERING, STATES };
+enum { FRESH,
+       KEPT,
+       PART_OF_HEAD,
+       OPEN_WITH_BODY,
+       OPEN_COMPLETE,
+       STREAMING,
+       PAUSED_BODY,
+       PAUSED_INPUT,
+       DISCARDING,
+       LINGERING,
+       STATES };
 
 static const char *const state_names[STATES] = {"fresh", "kept", "part of head", "open with body", "open complete",
-                                                 "streaming", "paused body", "paused input", "discarding", "lingering"};
+                                                "streaming", "paused body", "paused input", "discarding", "lingering"};
 
 static void
 bring_to(fixture_t *f, int state)

@@ -12,7 +12,8 @@
 
 static char big[400000];
 
-enum { NEVER = 0, SOON = 3 };
+enum { NEVER = 0,
+       SOON = 3 };
 
 /* Only `kind` has a bound, so that nothing else can end the connection. */
 static fixture_t *

@@ -7,8 +7,9 @@
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
 #define OK "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
-#define TEXT_HEAD(status, len) \
-    "HTTP/1.1 " status "\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: " len "\r\nconnection: close\r\n\r\n"
+#define TEXT_HEAD(status, len)                                                                              \
+    "HTTP/1.1 " status "\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: " len                \
+    "\r\nconnection: close\r\n\r\n"
 #define BAD_REQUEST TEXT_HEAD("400 Bad Request", "30") "Invalid HTTP request received."
 #define INTERNAL TEXT_HEAD("500 Internal Server Error", "21") "Internal Server Error"
 #define CHUNKED_POST "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"

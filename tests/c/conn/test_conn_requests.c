@@ -77,8 +77,8 @@ check_every_cut(const char *text, const char *expected_told, const char *expecte
 TEST(a_request_may_be_cut_at_any_byte)
 {
     check_every_cut(GET("/x"), "head GET /x; end; ", OK);
-    check_every_cut("\r\nPUT /b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", "head PUT /b; body hello; end; ",
-                    OK);
+    check_every_cut("\r\nPUT /b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+                    "head PUT /b; body hello; end; ", OK);
     check_every_cut(POST_CHUNKED, "head POST /p; body abcdefg; end; ", OK);
 }
 
