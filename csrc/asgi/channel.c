@@ -70,8 +70,8 @@ static PyType_Slot receive_slots[] = CHANNEL_SLOTS(
 
 static PyType_Slot send_slots[] = CHANNEL_SLOTS(
     "send(message)\n\nTakes http.response.start and http.response.body (ASGI HTTP specification). The message is\n"
-    "taken at once; the awaitable waits while the client reads too slowly. Raises RuntimeError for a message out of order\n"
-    "and TypeError for a field of the wrong type; does nothing once the client is gone.");
+    "taken at once; the awaitable waits while the client reads too slowly. Raises RuntimeError for a message out of\n"
+    "order and TypeError for a field of the wrong type; does nothing once the client is gone.");
 
 #define CHANNEL_FLAGS                                                                             \
     (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE \

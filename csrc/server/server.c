@@ -252,6 +252,15 @@ cv_server_close(ServerObject *self)
 }
 
 static int
+visit_cycles(cv_list_t *cycles, visitproc visit, void *arg)
+{
+    for (cv_list_t *node = cycles->next; node != cycles; node = node->next) {
+        Py_VISIT(CV_CONTAINER_OF(node, CycleObject, node));
+    }
+    return 0;
+}
+
+static int
 server_traverse(PyObject *op, visitproc visit, void *arg)
 {
     ServerObject *self = (ServerObject *)op;
@@ -269,10 +278,8 @@ server_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(service->on_idle);
     Py_VISIT(self->pump);
     Py_VISIT(self->pump_timer);
-    for (cv_list_t *node = service->open.next; node != &service->open; node = node->next) {
-        Py_VISIT(CV_CONTAINER_OF(node, CycleObject, node));
-    }
-    return 0;
+    int status = visit_cycles(&service->queued, visit, arg);
+    return status != 0 ? status : visit_cycles(&service->open, visit, arg);
 }
 
 static int
