@@ -7,14 +7,17 @@ against another server.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -164,33 +167,120 @@ def test_page_needs_nothing_from_elsewhere(client: httpx.Client) -> None:
     assert not re.search(r"""(?:src|href)=["']?(?:https?:)?//""", response.text)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on the path")
-def test_page_works_in_a_browser(url: str, tmp_path: Path) -> None:
-    assert CHROMIUM is not None
-    flags = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--virtual-time-budget=20000",
-        "--dump-dom",
-    ]
-    finished = subprocess.run(
-        [CHROMIUM, *flags, f"--user-data-dir={tmp_path}", f"{url}/#all"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
+class Browser:
+    """Headless Chromium with one page, told what to do over a socket (DevTools protocol)."""
+
+    # The browser reads commands from its descriptor 3 and writes answers to 4.
+    LAUNCH = (
+        "import os, sys; fd = int(sys.argv[1]); os.dup2(fd, 3); os.dup2(fd, 4);"
+        "os.execv(sys.argv[2], sys.argv[2:])"
     )
-    dom = finished.stdout
-    assert 'data-done="yes"' in dom
-    assert len(re.findall(r'class="state good"', dom)) == 6
-    assert "Hello, browser!" in dom
-    assert "line 20 of 20" in dom
-    assert "1,048,576 bytes" in dom
-    assert "tick 8" in dom
-    assert 'class="state bad"' not in dom
+
+    def __init__(self, path: str, profile: Path) -> None:
+        flags = (
+            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+            *("--remote-debugging-pipe", f"--user-data-dir={profile}"),
+        )
+        self.socket, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", self.LAUNCH, str(theirs.fileno()), path, *flags],
+                pass_fds=(theirs.fileno(),),
+                stderr=subprocess.DEVNULL,
+            )
+        self.answers = self.socket.makefile("rb")
+        self.sent = 0
+        self.session: str | None = None
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        self.session = attached["sessionId"]
+
+    def close(self) -> None:
+        self.call("Browser.close")
+        self.process.wait(timeout=20)
+        self.answers.close()
+        self.socket.close()
+
+    def call(self, method: str, **params: object) -> dict[str, Any]:
+        """Send one command and return its result."""
+        self.sent += 1
+        command = {"id": self.sent, "method": method, "params": params}
+        if self.session is not None:
+            command["sessionId"] = self.session
+        self.socket.sendall(json.dumps(command).encode() + b"\0")
+        answer = self._next(lambda message: message.get("id") == self.sent)
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def visit(self, url: str) -> None:
+        """Open a page and wait until it is loaded."""
+        self.call("Page.enable")
+        self.call("Page.navigate", url=url)
+        self._next(lambda message: message.get("method") == "Page.loadEventFired")
+
+    def evaluate(self, expression: str, by_value: bool = True) -> dict[str, Any]:
+        """Evaluate JavaScript in the page and wait for the promise that it may be."""
+        answer = self.call(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=by_value
+        )
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def _next(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        while True:
+            text = bytearray()
+            while (byte := self.answers.read(1)) != b"\0":
+                assert byte, "the browser is gone"
+                text += byte
+            message: dict[str, Any] = json.loads(text)
+            assert "error" not in message, message["error"]
+            if wanted(message):
+                return message
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    browser = Browser(CHROMIUM, tmp_path / "profile")
+    yield browser
+    browser.close()
+
+
+def test_page_works_in_a_browser(url: str, browser: Browser) -> None:
+    browser.visit(f"{url}/#all")
+    browser.evaluate("finished")
+    texts: dict[str, list[str]] = browser.evaluate(
+        "Object.fromEntries(Object.entries(cards).map(([name, card]) =>"
+        " [name, [card.out.textContent, card.state.className, card.state.textContent]]))"
+    )["value"]
+    assert {name: state for name, (_, state, _) in texts.items()} == dict.fromkeys(
+        ("json", "validation", "stream", "upload", "events", "after"), "state good"
+    )
+    assert '"message": "Hello, browser!"' in texts["json"][0]
+    assert "body.price" in texts["validation"][0]
+    assert texts["stream"][0].splitlines() == [f"line {n} of 20" for n in range(1, 21)]
+    assert "1,048,576 bytes" in texts["upload"][0]
+    assert texts["events"][0].splitlines() == [f"tick {n}" for n in range(1, 9)]
+    assert "background task wrote: cuvee at 12.50" in texts["after"][0]
+
+
+def test_page_shows_a_stream_while_it_arrives(url: str, browser: Browser) -> None:
+    browser.visit(url)
+    first = browser.evaluate(
+        "new Promise((resolve) => new MutationObserver(() => resolve(cards.stream.out.textContent))"
+        ".observe(cards.stream.out, {childList: true}))"
+    )["value"]
+    assert "line 20 of 20" not in first
+
+
+def test_page_uploads_a_chosen_file(url: str, browser: Browser, tmp_path: Path) -> None:
+    chosen = tmp_path / "chosen.txt"
+    chosen.write_text("corked")
+    browser.visit(url)
+    element = browser.evaluate("picker", by_value=False)
+    browser.call("DOM.setFileInputFiles", files=[str(chosen)], objectId=element["objectId"])
+    shown = browser.evaluate("sendPicked().then(() => cards.upload.out.textContent)")["value"]
+    assert shown.split()[:3] == ["chosen.txt", "6", "bytes"]
