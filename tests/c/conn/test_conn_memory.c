@@ -73,7 +73,9 @@ exchange(fixture_t *f, int left)
     cv_test_memory_left = left;
     turn(f);
     if (f->env.conn_count > 0) {
-        say(f, "Length: 2\r\n\r\nab" "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n" "BAD\r\n\r\n");
+        say(f, "Length: 2\r\n\r\nab"
+               "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n"
+               "BAD\r\n\r\n");
     }
     for (int i = 0; i < 400 && f->env.conn_count > 0 && !f->heard_end; i++) {
         turn(f);

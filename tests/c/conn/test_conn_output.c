@@ -74,6 +74,22 @@ TEST(a_held_head_is_not_written)
     CHECK_EQ(fixture_end(f), 0);
 }
 
+TEST(a_retracted_head_leaves_no_byte_and_the_request_as_it_was)
+{
+    fixture_t *f = new_asked();
+    CHECK_EQ(cv_conn_respond(f->conn, 404), 0);
+    CHECK_EQ(cv_conn_field(f->conn, "connection", 10, "close", 5), 0);
+    cv_conn_retract(f->conn);
+    cv_conn_retract(f->conn);
+    CHECK(!f->conn->response_started);
+    CHECK_EQ(answer(f, "ok"), 0);
+    cv_conn_retract(f->conn);
+    turn(f);
+    CHECK_HEARD(f, OK);
+    CHECK_EQ(f->conn->state, CV_CONN_IDLE);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
 TEST(calls_out_of_order_are_errors)
 {
     fixture_t *f = new_asked();
@@ -395,6 +411,7 @@ main(void)
 {
     RUN(a_small_answer_is_one_run_of_bytes);
     RUN(a_held_head_is_not_written);
+    RUN(a_retracted_head_leaves_no_byte_and_the_request_as_it_was);
     RUN(calls_out_of_order_are_errors);
     RUN(a_large_piece_is_referenced_until_it_is_written);
     RUN(a_small_piece_or_one_without_an_owner_is_copied);
