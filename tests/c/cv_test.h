@@ -25,7 +25,7 @@ cv_test_end(void)
     return cv_test_failures == 0 && cv_test_count > 0 ? 0 : 1;
 }
 
-#define TEST(name) static void name(void)
+#define TEST(name) __attribute__((noinline)) static void name(void) /* apart from where setjmp is */
 
 #define RUN(name)                             \
     do {                                      \
