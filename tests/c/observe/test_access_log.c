@@ -33,9 +33,24 @@ test_pipe2(int ends[2], int flags)
     return pipe2(ends, flags);
 }
 
+/* A write that hangs as long as `hang` is locked, and the thread that was left behind with it. */
+static pthread_mutex_t hang = PTHREAD_MUTEX_INITIALIZER;
+static pthread_t left_behind;
+static int left_count;
+
+static int
+test_pthread_detach(pthread_t thread)
+{
+    left_behind = thread;
+    left_count++;
+    return 0;
+}
+
 static ssize_t
 test_writev(int fd, const struct iovec *parts, int count)
 {
+    pthread_mutex_lock(&hang);
+    pthread_mutex_unlock(&hang);
     if (atomic_load(&write_errors_left) > 0) {
         atomic_fetch_sub(&write_errors_left, 1);
         errno = atomic_load(&write_error);
@@ -49,6 +64,7 @@ test_writev(int fd, const struct iovec *parts, int count)
 }
 
 #define pthread_create test_pthread_create
+#define pthread_detach test_pthread_detach
 #define pipe2 test_pipe2
 #define writev test_writev
 
@@ -272,6 +288,20 @@ TEST(close_gives_up_on_a_reader_that_does_not_read)
     cv_access_log_close(made.log);
     CHECK_EQ(cv_access_log_dropped(made.log), 10);
     close_log(&made);
+}
+
+TEST(a_writer_that_hangs_is_left_to_itself)
+{
+    fixture_t made = open_log(0, 4096);
+    pthread_mutex_lock(&hang);
+    add(made.log, "/one");
+    cv_access_log_free(made.log); /* the thread goes on with it, and frees it */
+    CHECK_EQ(left_count, 1);
+    pthread_mutex_unlock(&hang);
+    CHECK_EQ(pthread_join(left_behind, NULL), 0);
+    CHECK_EQ(count_lines(take(made.ends[0])), 1);
+    close(made.ends[0]);
+    close(made.ends[1]);
 }
 
 TEST(a_reader_that_is_gone_ends_the_writer)
@@ -505,6 +535,7 @@ main(void)
     RUN(a_full_blocking_pipe_drops_lines);
     RUN(a_full_non_blocking_pipe_drops_lines);
     RUN(close_gives_up_on_a_reader_that_does_not_read);
+    RUN(a_writer_that_hangs_is_left_to_itself);
     RUN(a_reader_that_is_gone_ends_the_writer);
     RUN(a_descriptor_that_is_closed_ends_the_writer);
     RUN(an_interrupted_write_is_made_again);
