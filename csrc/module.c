@@ -9,6 +9,7 @@
 #include "asgi/finished.h"
 #include "asgi/wait.h"
 #include "loop/loop.h"
+#include "loop/stream.h"
 #include "observe/access_log_type.h"
 #include "py/state.h"
 #include "server/server.h"
@@ -18,6 +19,7 @@ module_exec(PyObject *module)
 {
     static int (*const steps[])(PyObject *) = {
         cv_loop_setup_types,
+        cv_stream_setup_types,
         access_log_setup_type,
         cv_finished_setup_types,
         cv_wait_setup_type,
