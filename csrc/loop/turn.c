@@ -141,6 +141,15 @@ set_busy(LoopCoreObject *self, bool busy)
     }
 }
 
+/* True when a Python thread started after the loop's lives: it may be waiting for the GIL, and would get it from a busy
+ * loop only every switch interval. The newest thread heads the interpreter's list; only its address is looked at. */
+static bool
+has_younger_thread(void)
+{
+    PyThreadState *own = PyThreadState_Get();
+    return PyInterpreterState_ThreadHead(PyThreadState_GetInterpreter(own)) != own;
+}
+
 /* Decides from our own state whether the poll may block, and gives the GIL up for it if so. uv_backend_timeout would
  * not tell: it answers 0 while watchers are queued, and uv_run blocks all the same. */
 static void
@@ -151,7 +160,7 @@ on_prepare(uv_prepare_t *prepare)
     set_busy(self, busy);
     uint64_t now = uv_now(&self->head.uv);
     bool blocks = !busy && self->head.uv.closing_handles == NULL;
-    if (blocks || now - self->last_yield >= YIELD_MS) {
+    if (blocks || has_younger_thread() || now - self->last_yield >= YIELD_MS) {
         self->last_yield = now;
         self->head.released = PyEval_SaveThread();
     }
