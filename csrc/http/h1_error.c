@@ -70,7 +70,7 @@ cv_h1_error_rule(int error)
     case CV_H1_ETRANSFER_CODING:
         return "transfer coding other than chunked";
     case CV_H1_ECHUNK:
-        return "malformed chunked body";
+        return "malformed chunked body, or too much besides its data";
     case CV_H1_ELINE_END:
         return "bare CR or LF, or a folded line";
     case CV_H1_EHTTP2:

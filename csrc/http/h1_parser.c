@@ -138,12 +138,13 @@ on_version_complete(llhttp_t *llhttp)
     return 0;
 }
 
-/* Counts what comes after the head and is thrown away, so that it has an end too. */
+/* Counts what comes after the head and is thrown away, so that it has an end too. The error is that of any other
+ * fault in a body: which of two llhttp comes to first depends on how the bytes are cut. */
 static int
-count_extra(cv_h1_parser_t *parser, size_t len, int error)
+count_extra(cv_h1_parser_t *parser, size_t len)
 {
     parser->extra_bytes += (uint32_t)len;
-    return parser->extra_bytes <= parser->limits->head ? 0 : stop(parser, error);
+    return parser->extra_bytes <= parser->limits->head ? 0 : stop(parser, CV_H1_ECHUNK);
 }
 
 static int
@@ -153,8 +154,7 @@ on_header_field(llhttp_t *llhttp, const char *at, size_t len)
     cv_h1_head_t *head = parser->head;
     if (parser->state != FIELDS) {
         /* A request line without a version is HTTP/0.9 to llhttp. */
-        return parser->state == BODY ? count_extra(parser, len, CV_H1_EHEAD_LARGE)
-                                     : stop(parser, CV_H1_EVERSION_SYNTAX);
+        return parser->state == BODY ? count_extra(parser, len) : stop(parser, CV_H1_EVERSION_SYNTAX);
     }
     if (head->field_count < parser->limits->fields) {
         cv_h1_field_t *field = &head->fields[head->field_count];
@@ -170,12 +170,11 @@ static int
 on_header_field_complete(llhttp_t *llhttp)
 {
     cv_h1_parser_t *parser = parser_of(llhttp);
-    parser->in_value = true;
-    if (parser->state == BODY) {
-        bool many = ++parser->extra_fields > parser->limits->fields;
-        return many ? stop(parser, CV_H1_EFIELDS_MANY) : 0;
-    }
     cv_h1_head_t *head = parser->head;
+    if (parser->state == BODY) {
+        return ++parser->extra_fields <= parser->limits->fields ? 0 : stop(parser, CV_H1_ECHUNK);
+    }
+    parser->in_value = true;
     if (head->field_count >= parser->limits->fields) {
         return stop(parser, CV_H1_EFIELDS_MANY);
     }
@@ -194,7 +193,7 @@ on_header_value(llhttp_t *llhttp, const char *at, size_t len)
     cv_h1_parser_t *parser = parser_of(llhttp);
     cv_h1_head_t *head = parser->head;
     if (parser->state == BODY) {
-        return count_extra(parser, len, CV_H1_EHEAD_LARGE);
+        return count_extra(parser, len);
     }
     cv_h1_field_t *field = &head->fields[head->field_count];
     if (field->value_len == 0) {
@@ -208,11 +207,11 @@ static int
 on_header_value_complete(llhttp_t *llhttp)
 {
     cv_h1_parser_t *parser = parser_of(llhttp);
+    cv_h1_head_t *head = parser->head;
     parser->in_value = false;
     if (parser->state == BODY) {
         return 0;
     }
-    cv_h1_head_t *head = parser->head;
     cv_h1_field_t *field = &head->fields[head->field_count++];
     const char *value = head->base + field->value;
     while (field->value_len > 0
@@ -287,7 +286,7 @@ static int
 on_chunk_extension(llhttp_t *llhttp, const char *at, size_t len)
 {
     (void)at;
-    return count_extra(parser_of(llhttp), len, CV_H1_ECHUNK);
+    return count_extra(parser_of(llhttp), len);
 }
 
 static int
@@ -332,7 +331,7 @@ version_error(const cv_h1_head_t *head, const char *end)
     }
     char major = text[MAJOR], minor = text[MINOR];
     bool is_version = major >= '0' && major <= '9' && text[MAJOR + 1] == '.' && minor >= '0' && minor <= '9';
-    bool is_ours = major == '1' && (minor == '0' || minor == '1');
+    bool is_ours = is_version && major == '1' && (minor == '0' || minor == '1');
     if (is_version && !is_ours) {
         return CV_H1_EVERSION;
     }
@@ -343,10 +342,9 @@ version_error(const cv_h1_head_t *head, const char *end)
 static int
 field_error(const cv_h1_parser_t *parser, const char *at, const char *end)
 {
-    if (parser->state == FIELDS) {
-        char here = at < end ? *at : '\0';
-        bool new_line = at[-1] == '\n';
-        if (here == '\n' || (new_line && (parser->in_value || at[-2] == '\n' || here == ' ' || here == '\t'))) {
+    if (at[-1] == '\n') {
+        bool folded = at[-2] == '\r' && at < end && (*at == ' ' || *at == '\t');
+        if (folded || at[-2] == '\n' || parser->in_value) {
             return CV_H1_ELINE_END;
         }
     }
@@ -358,14 +356,14 @@ static int
 llhttp_error(const cv_h1_parser_t *parser, llhttp_errno_t error, const char *end)
 {
     const char *at = llhttp_get_error_pos(&parser->llhttp); /* the byte it stopped at, or the one behind it */
+    if (parser->state == BODY) {
+        return CV_H1_ECHUNK;
+    }
     if (error == HPE_INVALID_URL) {
         return CV_H1_ETARGET;
     }
     if (parser->state == REQUEST_LINE) {
         return error == HPE_INVALID_VERSION ? version_error(parser->head, end) : CV_H1_EVERSION_SYNTAX;
-    }
-    if (parser->state == BODY && error != HPE_INVALID_HEADER_TOKEN) {
-        return CV_H1_ECHUNK;
     }
     switch (error) {
     case HPE_INVALID_VERSION:

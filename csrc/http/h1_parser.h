@@ -44,7 +44,7 @@ typedef enum {
     CV_H1_ECONTENT_LENGTH,     /* 400, not a number, repeated, a list, or above 2^63 - 1 */
     CV_H1_ETRANSFER_ENCODING,  /* 400, with Content-Length, on HTTP/1.0, repeated, or chunked not last */
     CV_H1_ETRANSFER_CODING,    /* 501, a coding other than chunked */
-    CV_H1_ECHUNK,              /* 400, chunk size, extension, line end, or a framing field as a trailer */
+    CV_H1_ECHUNK,              /* 400, anything in a chunked body, too large extensions and trailers included */
     CV_H1_ELINE_END,           /* 400, bare CR or LF, obs-fold */
     CV_H1_EHTTP2,              /* 505, the HTTP/2 preface where HTTP/2 is not spoken */
     CV_H1_ENOMEM,              /* no memory; closed without an answer */
@@ -61,8 +61,8 @@ typedef struct {
 
 typedef struct {
     uint32_t line;   /* most bytes of a request line, its CRLF not counted: above it 414 */
-    uint32_t head;   /* most bytes of a whole head, and of a body's trailers and chunk extensions: 431 */
-    uint32_t fields; /* most fields, and most trailer fields: above it 431; at most CV_H1_FIELDS_CEILING */
+    uint32_t head;   /* most bytes of a whole head: 431; of a body's trailers and chunk extensions: 400 */
+    uint32_t fields; /* most fields: 431; most trailer fields: 400; at most CV_H1_FIELDS_CEILING */
 } cv_h1_limits_t;
 
 /* Spare heads, shared by the parsers of one loop thread. */
