@@ -3,8 +3,9 @@
  * Fuzzes the HTTP/1 parser: whatever the bytes are, whole and in pieces give the same log, and nothing is read or
  * written out of place (run it with the sanitizers on).
  *
- * The first byte chooses the limits, the second one where the pieces are cut. With clang it is a libFuzzer target;
- * alone, with -DCUVEE_FUZZ_MAIN, it runs the files that it is given, or random mutations of them:
+ * The first byte chooses the limits, the second one where the pieces are cut. With libFuzzer: compile with
+ * -fsanitize=fuzzer -DCUVEE_LIBFUZZER. Without it the program has a main of its own, which runs the files that it is
+ * given, and then random mutations of them:
  *
  *     fuzz_h1_parser [-n ROUNDS] [-s SEED] FILE...
  */
@@ -54,7 +55,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-#ifdef CUVEE_FUZZ_MAIN
+#ifndef CUVEE_LIBFUZZER
 
 enum { INPUT_MAX = 16384,
        SEEDS_MAX = 2000 };

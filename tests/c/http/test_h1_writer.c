@@ -173,7 +173,8 @@ TEST(less_body_than_said_ends_the_connection)
 
 TEST(lengths_that_are_none)
 {
-    static const char *const LENGTHS[] = {"", " ", "-1", "+1", "1 2", "1,1", "0x1", "9223372036854775808", "1e3", "\xb2"};
+    static const char *const LENGTHS[] = {"", " ", "-1", "+1", "1 2", "1,1", "0x1",
+                                          "9223372036854775808", "1e3", "\xb2"};
     for (size_t i = 0; i < sizeof(LENGTHS) / sizeof(LENGTHS[0]); i++) {
         answer_t answer = begin(200);
         CHECK_EQ(field(&answer, "content-length", LENGTHS[i]), CV_H1_WCONTENT_LENGTH);

@@ -131,7 +131,8 @@ count_lines(const char *text)
     int lines = 0;
     while (*text != '\0') {
         const char *end = strchr(text, '\n');
-        if (end == NULL || strncmp(text, "INFO:     1.2.3.4:5 - \"GET /", 28) != 0 || strncmp(end - 6, "200 OK", 6) != 0) {
+        if (end == NULL || strncmp(text, "INFO:     1.2.3.4:5 - \"GET /", 28) != 0
+            || strncmp(end - 6, "200 OK", 6) != 0) {
             return -1;
         }
         text = end + 1;
