@@ -326,6 +326,8 @@ TEST(a_reader_that_is_gone_ends_the_writer)
 TEST(a_descriptor_that_is_closed_ends_the_writer)
 {
     fixture_t made = open_log(0, 1 << 16);
+    add(made.log, "/zero");
+    CHECK(cv_access_log_flush(made.log, LONG_MS));
     close(made.ends[1]);
     add(made.log, "/one");
     cv_access_log_close(made.log);
