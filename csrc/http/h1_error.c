@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "http/h1_parser.h"
+#include "http/h1_parser_private.h"
+
+#include <string.h>
 
 unsigned
 cv_h1_error_status(int error)
@@ -79,5 +81,76 @@ cv_h1_error_rule(int error)
         return "out of memory";
     default:
         return "request not taken";
+    }
+}
+
+/* llhttp stopped in a version or right behind it, at the last byte before `end`:
+ * "HTTP/" digit "." digit is a version, though not ours. */
+static int
+version_error(const cv_h1_head_t *head, const char *end)
+{
+    enum {
+        MAJOR = sizeof(" HTTP/") - 1, /* where the digits stand */
+        MINOR = MAJOR + 2,
+        BEHIND,
+    };
+    const char *text = head->base + head->target + head->target_len;
+    size_t len = (size_t)(end - text);
+    if (len <= MINOR || memcmp(text, " HTTP/", MAJOR) != 0) {
+        return CV_H1_EVERSION_SYNTAX;
+    }
+    char major = text[MAJOR], minor = text[MINOR];
+    bool is_version = major >= '0' && major <= '9' && text[MAJOR + 1] == '.' && minor >= '0' && minor <= '9';
+    bool is_ours = is_version && major == '1' && (minor == '0' || minor == '1');
+    if (is_version && !is_ours) {
+        return CV_H1_EVERSION;
+    }
+    return is_ours && len > BEHIND && text[BEHIND] == '\n' ? CV_H1_ELINE_END : CV_H1_EVERSION_SYNTAX;
+}
+
+/* A line that begins with a space is folded (RFC 9112 section 5.2), one that is LF alone ended badly. */
+static int
+field_error(const cv_h1_parser_t *parser, const char *at, const char *end)
+{
+    if (at[-1] == '\n') {
+        bool folded = at[-2] == '\r' && at < end && (*at == ' ' || *at == '\t');
+        if (folded || at[-2] == '\n' || parser->in_value) {
+            return CV_H1_ELINE_END;
+        }
+    }
+    return parser->in_value ? CV_H1_EFIELD_VALUE : CV_H1_EFIELD_NAME;
+}
+
+int
+cv_h1_error_of_llhttp(const cv_h1_parser_t *parser, llhttp_errno_t error, const char *end)
+{
+    const char *at = llhttp_get_error_pos(&parser->llhttp); /* the byte it stopped at, or the one behind it */
+    if (parser->state == CV_H1_BODY) {
+        return CV_H1_ECHUNK;
+    }
+    if (error == HPE_INVALID_URL) {
+        return CV_H1_ETARGET;
+    }
+    if (parser->state == CV_H1_REQUEST_LINE) {
+        return error == HPE_INVALID_VERSION ? version_error(parser->head, end) : CV_H1_EVERSION_SYNTAX;
+    }
+    switch (error) {
+    case HPE_INVALID_VERSION:
+        return version_error(parser->head, end);
+    case HPE_INVALID_HEADER_TOKEN:
+        return field_error(parser, at, end);
+    case HPE_UNEXPECTED_SPACE:
+    case HPE_CR_EXPECTED:
+    case HPE_LF_EXPECTED:
+    case HPE_STRICT:
+        return CV_H1_ELINE_END;
+    case HPE_INVALID_CONTENT_LENGTH:
+    case HPE_UNEXPECTED_CONTENT_LENGTH:
+        return (parser->llhttp.flags & F_TRANSFER_ENCODING) != 0 ? CV_H1_ETRANSFER_ENCODING
+                                                                 : CV_H1_ECONTENT_LENGTH;
+    case HPE_INVALID_TRANSFER_ENCODING:
+        return CV_H1_ETRANSFER_ENCODING;
+    default:
+        return CV_H1_EMALFORMED;
     }
 }

@@ -82,7 +82,7 @@ typedef struct {
     void *owner;
     cv_h1_head_t *head;   /* NULL outside a head */
     int error;            /* what a callback of ours found, else 0 */
-    /* private to h1_parser.c */
+    /* private to the parser */
     uint8_t state;
     uint8_t blank_lines;    /* before the request line */
     bool in_value;          /* a field's colon was seen, its line's end was not */

@@ -5,7 +5,8 @@
 #include "cv_test.h"
 #include "cv_test_memory.h"
 
-#include "http/h1_parser.c"
+#include "http/field_names.h"
+#include "http/h1_pool.c"
 
 typedef struct {
     int heads, bodies;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* memmem */
 #include "wire_log.h"
 
 #include <stdarg.h>
@@ -65,6 +66,10 @@ static int
 on_head(void *owner, const cv_h1_head_t *head)
 {
     run_t *run = owner;
+    const char *end = memmem(head->base, head->size, "\r\n\r\n", 4); /* the first empty line ends a head */
+    if (end == NULL || end + 4 != head->base + head->size) {
+        say(run, "the size is wrong: ");
+    }
     say_span(run, "head ", cv_h1_span(head, head->method, head->method_len));
     say_span(run, " ", cv_h1_span(head, head->target, head->target_len));
     say(run, " 1.%u %u bytes\n", head->minor, head->size);
