@@ -17,21 +17,27 @@ ROOT = Path(__file__).resolve().parents[2]
 CASES = list(read_corpus())
 
 
-@pytest.fixture(scope="session")
-def wire_runner() -> Path:
-    """The program that prints what the parser makes of its standard input, with sanitizers on."""
+def build(source: Path) -> Path:
+    """Make one program with the parser and its log, sanitizers on."""
     work = ROOT / "build" / "wire-runner"
     switches = Switches(sanitize=("address", "undefined"))
     cc = compiler.driver((sysconfig.get_config_var("CC") or "cc").split())
     library = libraries.prepare(ROOT, work, Switches(), cc)
-    flags = [*switches.own_flags(), f"-I{ROOT / 'csrc'}", *library.includes]
+    flags = [*switches.own_flags(), f"-I{ROOT / 'csrc'}", f"-I{ROOT / 'tests/c'}"]
+    flags += library.includes
     files = [*ROOT.glob("csrc/base/*.c"), *ROOT.glob("csrc/http/*.c")]
-    files += [ROOT / "tests/c/http/wire_log.c", ROOT / "tests/c/http/wire_runner.c"]
+    files += [ROOT / "tests/c/http/wire_log.c", source]
     objects = compiler.compile_all(cc, flags, sorted(files), ROOT, work)
-    program = work / "wire_runner"
+    program = work / source.stem
     command = [*cc, "-o", str(program), *map(str, objects), *library.objects]
     subprocess.run([*command, *switches.link_flags(), *library.link_flags], check=True)
     return program
+
+
+@pytest.fixture(scope="session")
+def wire_runner() -> Path:
+    """The program that prints what the parser makes of its standard input."""
+    return build(ROOT / "tests/c/http/wire_runner.c")
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
@@ -40,6 +46,16 @@ def test_the_parser_says_what_the_corpus_says(case: Case, wire_runner: Path) -> 
     assert done.stdout.decode() == case.events
     assert done.stderr.decode() == ""
     assert done.returncode == 0
+
+
+def test_mutations_of_the_corpus_are_the_same_whole_and_cut(tmp_path: Path) -> None:
+    fuzzer = build(ROOT / "tests/fuzz/fuzz_h1_parser.c")
+    for number, case in enumerate(CASES):
+        choice = bytes([1 if case.limits else 0, number % 256])
+        (tmp_path / f"{number}").write_bytes(choice + case.request)
+    command = [fuzzer, "-n", "20000", *sorted(tmp_path.iterdir())]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_corpus_is_there() -> None:
