@@ -53,7 +53,7 @@ def test_mutations_of_the_corpus_are_the_same_whole_and_cut(tmp_path: Path) -> N
     for number, case in enumerate(CASES):
         choice = bytes([1 if case.limits else 0, number % 256])
         (tmp_path / f"{number}").write_bytes(choice + case.request)
-    command = [fuzzer, "-n", "20000", *sorted(tmp_path.iterdir())]
+    command = [str(fuzzer), "-n", "20000", *map(str, sorted(tmp_path.iterdir()))]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert done.returncode == 0, done.stdout
 
