@@ -316,6 +316,7 @@ def test_two_waiting_receives_share_the_messages(serve: Serve, notes: Notes) -> 
                 seen.append(message)
                 if message["type"] == "http.disconnect":
                     return seen
+                notes.put(message["body"])
 
         first = asyncio.create_task(collect())
         second = asyncio.create_task(collect())
@@ -326,8 +327,9 @@ def test_two_waiting_receives_share_the_messages(serve: Serve, notes: Notes) -> 
 
     with serve(app) as server, server.connect() as client:
         start_upload(client, 4, b"ab")
-        assert notes.get() == "waiting"
+        assert {notes.get(), notes.get()} == {"waiting", b"ab"}
         client.send(b"cd")
+        assert notes.get() == b"cd"
         client.fin()
         one, two = notes.get()
     assert one[-1] == two[-1] == {"type": "http.disconnect"}
