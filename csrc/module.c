@@ -20,7 +20,7 @@ module_exec(PyObject *module)
     static int (*const steps[])(PyObject *) = {
         cv_loop_setup_types,
         cv_stream_setup_types,
-        access_log_setup_type,
+        cv_access_log_setup_type,
         cv_finished_setup_types,
         cv_wait_setup_type,
         cv_channel_setup_types,

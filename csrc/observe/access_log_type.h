@@ -14,13 +14,6 @@
 /* Makes the type and adds it to `module`. Returns 0, or -1 with an exception set. */
 int cv_access_log_setup_type(PyObject *module);
 
-/* As module.c calls it. */
-static inline int
-access_log_setup_type(PyObject *module)
-{
-    return cv_access_log_setup_type(module);
-}
-
 /* The log of an AccessLog, borrowed from it; NULL, with no exception set, for any other object. */
 cv_access_log_t *cv_access_log_from_object(PyObject *object);
 
