@@ -64,7 +64,6 @@ void
 cv_conn_end_response(cv_conn_t *conn)
 {
     conn->response_complete = true;
-    conn->unread = 0;
     if (!conn->response.keep_alive || conn->env->draining) {
         conn->close_after_write = true;
     } else {

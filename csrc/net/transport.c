@@ -52,7 +52,7 @@ on_poll(uv_poll_t *poll, int status, int events)
     } else if ((events & UV_DISCONNECT) && !transport->reading) {
         transport->ops->on_hangup(transport);
     }
-    if ((events & UV_WRITABLE) && transport->writing && !transport->closing) {
+    if ((events & UV_WRITABLE) && transport->writing) {
         transport->ops->on_writable(transport);
     }
 }

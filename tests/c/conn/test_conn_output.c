@@ -204,6 +204,36 @@ TEST(a_full_socket_is_waited_for)
     CHECK_EQ(fixture_end(f), 0);
 }
 
+/* The queue is never empty, so that its front moves on while its end grows. */
+TEST(pieces_may_follow_while_the_socket_is_full)
+{
+    static char got[sizeof(big)];
+    enum { PIECE = 5000, PIECES = 100 };
+    fixture_t *f = new_asked();
+    shrink_socket(f);
+    CHECK_EQ(cv_conn_respond(f->conn, 200), 0);
+    CHECK_EQ(cv_conn_field(f->conn, "content-length", 14, "500000", 6), 0);
+    const char head[] = "HTTP/1.1 200 OK\r\ncontent-length: 500000\r\n\r\n";
+    size_t len = 0;
+    int queued = 0;
+    while (len < sizeof(head) - 1 + PIECE * PIECES) {
+        for (int i = 0; i < 2 && queued < PIECES; i++, queued++) {
+            bool kept;
+            CHECK_EQ(cv_conn_body(f->conn, big + PIECE * queued, PIECE, queued == PIECES - 1, f, &kept), 0);
+            CHECK(kept);
+        }
+        turn(f);
+        ssize_t count = recv(f->client, got + len, PIECE, 0);
+        CHECK(count > 0);
+        len += (size_t)count;
+    }
+    CHECK_EQ(memcmp(got, head, sizeof(head) - 1), 0);
+    CHECK_EQ(memcmp(got + sizeof(head) - 1, big, PIECE * PIECES), 0);
+    CHECK_EQ(f->releases, PIECES);
+    CHECK_EQ(f->conn->state, CV_CONN_IDLE);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
 TEST(the_marks_say_when_to_wait_and_when_to_go_on)
 {
     fixture_t *f = new_asked();
@@ -417,6 +447,7 @@ main(void)
     RUN(a_small_piece_or_one_without_an_owner_is_copied);
     RUN(many_pieces_go_out_in_order);
     RUN(a_full_socket_is_waited_for);
+    RUN(pieces_may_follow_while_the_socket_is_full);
     RUN(the_marks_say_when_to_wait_and_when_to_go_on);
     RUN(on_drain_may_queue_more);
     RUN(on_drain_may_close);

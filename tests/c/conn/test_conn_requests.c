@@ -267,6 +267,20 @@ TEST(a_flush_inside_on_end_does_not_run_the_parser_twice)
     CHECK_EQ(fixture_end(f), 0);
 }
 
+TEST(nor_does_one_while_bytes_that_waited_are_parsed)
+{
+    fixture_t *f = fixture_new();
+    say(f, GET("/1") GET("/2") GET("/3") GET("/4"));
+    turn(f);
+    f->do_end = answer_and_flush;
+    CHECK_EQ(answer(f, "ok"), 0);
+    turn(f);
+    CHECK_TOLD(f, "head GET /1; end; head GET /2; end; head GET /3; end; head GET /4; end; ");
+    CHECK_HEARD(f, OK OK OK OK);
+    CHECK_EQ(f->conn->input.cap, 0);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
 TEST(a_head_answer_has_no_body)
 {
     fixture_t *f = fixture_new();
@@ -423,6 +437,7 @@ main(void)
     RUN(an_answer_in_on_end_lets_the_next_request_follow_at_once);
     RUN(an_answer_in_on_head_leaves_the_body_to_be_dropped);
     RUN(a_flush_inside_on_end_does_not_run_the_parser_twice);
+    RUN(nor_does_one_while_bytes_that_waited_are_parsed);
     RUN(a_head_answer_has_no_body);
     RUN(http_1_0_closes_unless_it_asks_for_more);
     RUN(http_1_0_without_a_length_ends_with_the_connection);
