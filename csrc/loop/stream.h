@@ -20,9 +20,16 @@
 #include "loop/stream_queue.h"
 #include "loop/stream_state.h"
 
+/* The slots of asyncio's base class, whose layout a stream continues. Ours are `extra`, and nothing else: the others,
+ * `_loop`, `_protocol_paused` and the water marks, are shadowed by attributes of StreamTransport. */
+typedef struct {
+    PyObject *extra; /* strong or NULL */
+    PyObject *unused[4];
+} cv_stream_base_t;
+
 typedef struct {
     PyObject_HEAD
-    PyObject *extra; /* strong or NULL: the slot `_extra` of asyncio.BaseTransport, whose layout this continues */
+    cv_stream_base_t base;
     PyObject *weakrefs;
 
     /* set once */

@@ -156,7 +156,7 @@ fill(StreamObject *self, const cv_stream_args_t *args)
     self->fd = self->number = args->fd;
     self->proto = args->proto;
     self->waiter = Py_XNewRef(args->waiter);
-    self->extra = Py_XNewRef(args->extra);
+    self->base.extra = Py_XNewRef(args->extra);
     self->high_water = DEFAULT_HIGH_WATER;
     self->low_water = DEFAULT_HIGH_WATER / 4;
     if ((self->context = PyContext_CopyCurrent()) == NULL

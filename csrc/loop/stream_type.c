@@ -75,7 +75,10 @@ stream_traverse(PyObject *op, visitproc visit, void *arg)
 {
     StreamObject *self = (StreamObject *)op;
     Py_VISIT(Py_TYPE(op));
-    Py_VISIT(self->extra);
+    Py_VISIT(self->base.extra);
+    for (size_t i = 0; i < sizeof(self->base.unused) / sizeof(self->base.unused[0]); i++) {
+        Py_VISIT(self->base.unused[i]);
+    }
     Py_VISIT(self->state);
     Py_VISIT(self->loop);
     Py_VISIT(self->context);
@@ -95,7 +98,10 @@ stream_clear(PyObject *op)
     StreamObject *self = (StreamObject *)op;
     cv_stream_release(self);
     cv_stream_queue_clear(&self->queue);
-    Py_CLEAR(self->extra);
+    Py_CLEAR(self->base.extra);
+    for (size_t i = 0; i < sizeof(self->base.unused) / sizeof(self->base.unused[0]); i++) {
+        Py_CLEAR(self->base.unused[i]);
+    }
     Py_CLEAR(self->context);
     Py_CLEAR(self->sock_face);
     Py_CLEAR(self->protocol);
@@ -199,8 +205,8 @@ stream_get_extra_info(PyObject *op, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     PyObject *found = NULL;
-    if (self->extra != NULL) {
-        found = Py_XNewRef(PyDict_GetItemWithError(self->extra, name)); /* borrowed-ref OK: taken at once */
+    if (self->base.extra != NULL) {
+        found = Py_XNewRef(PyDict_GetItemWithError(self->base.extra, name)); /* borrowed-ref OK: taken at once */
     }
     if (found == NULL && !PyErr_Occurred() && PyUnicode_Check(name)) {
         found = standard_extra(self, name);
@@ -461,19 +467,20 @@ static PyType_Spec stream_spec = {
 
 /* ---- set-up ----------------------------------------------------------------------------------------------------- */
 
-/* asyncio.Transport, whose instances must end where ours go on (new reference). */
+/* asyncio's base class of transports with water marks, as loop.sendfile() wants one. Its instances must end where ours
+ * go on (new reference). */
 static PyObject *
 import_base(void)
 {
     PyObject *module = PyImport_ImportModule("asyncio.transports");
-    PyObject *base = module != NULL ? PyObject_GetAttrString(module, "Transport") : NULL;
+    PyObject *base = module != NULL ? PyObject_GetAttrString(module, "_FlowControlMixin") : NULL;
     Py_XDECREF(module);
     if (base == NULL) {
         return NULL;
     }
     Py_ssize_t size = PyType_Check(base) ? ((PyTypeObject *)base)->tp_basicsize : -1;
     if (size != (Py_ssize_t)offsetof(StreamObject, weakrefs)) {
-        PyErr_Format(PyExc_ImportError, "asyncio.Transport has %zd bytes, not %zu: this Python is not known", size,
+        PyErr_Format(PyExc_ImportError, "asyncio's _FlowControlMixin has %zd bytes, not %zu: this Python is not known", size,
                      offsetof(StreamObject, weakrefs));
         Py_CLEAR(base);
     }
