@@ -48,21 +48,30 @@ def test_current_task_is_a_real_task(serve: Serve, notes: Notes) -> None:
     assert {task.get_name() for task in tasks} == {"mine"}
 
 
-def test_the_stack_of_a_waiting_request_can_be_seen(serve: Serve, notes: Notes) -> None:
+def test_a_waiting_request_can_be_inspected(serve: Serve, notes: Notes) -> None:
+    """What asyncio's debugging tools do to a task."""
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/wait":
             await receive()
             notes.put(asyncio.current_task())
             await receive()
             return
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        names = {frame.f_code.co_name for task in tasks for frame in task.get_stack()}
-        await respond(send, " ".join(sorted(names)).encode())
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        texts = []
+        for task in tasks:
+            task.get_stack()
+            texts.append(f"{task!r} {task.get_coro()!r} {task.get_name()!r}")
+        notes.put((tasks, texts))
+        await respond(send)
 
     with serve(app) as server, server.connect() as client, server.connect() as other:
         client.get("/wait")
-        notes.get()
-        assert b"app" in other.ask("/").body.split()
+        waiting = notes.get()
+        assert other.ask("/").status == 200
+        tasks, texts = notes.get()
+        assert waiting in tasks
+        assert any("app" in text for text in texts)
 
 
 def test_a_task_factory_is_used(serve: Serve, notes: Notes) -> None:

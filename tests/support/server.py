@@ -22,7 +22,7 @@ from tests.support.raw import Address, RawClient
 LOOPS = ("cuvee", "asyncio", "uvloop")
 """The event loops that the server runs on in the tests: its own, and two that are foreign to it."""
 
-LOGGER = "cuvee.error"
+LOGGER = "uvicorn.error"
 
 
 def missing_loop(kind: str) -> str | None:
@@ -169,6 +169,14 @@ class RunningServer:
     def connect(self, *, rcvbuf: int | None = None, sndbuf: int | None = None) -> RawClient:
         """Open a connection."""
         return RawClient(self.address, rcvbuf=rcvbuf, sndbuf=sndbuf)
+
+    def settle(self) -> None:
+        """Return when the loop has read what was sent to it before, having gone round twice."""
+        for _ in range(2):
+            done = threading.Event()
+            assert self.loop is not None
+            self.loop.call_soon_threadsafe(done.set)
+            assert done.wait(WAIT)
 
     def join(self) -> BaseException | None:
         """Wait for the server to end by itself; return what serve() raised."""
