@@ -78,50 +78,66 @@ cv_cycle_disconnect(CycleObject *cycle)
     cv_cycle_detach(cycle);
 }
 
-/* access(client, method, target, version, status): the Python path of the access log. */
-static int
-call_access(CycleObject *cycle, cv_span_t client, unsigned status)
+/* raw path and query, as text. New reference. */
+static PyObject *
+make_target(CycleObject *cycle)
 {
     PyObject *target = Py_NewRef(cycle->raw_path);
     if (cycle->query != NULL) {
-        PyObject *mark = PyBytes_FromStringAndSize("?", 1);
-        PyBytes_ConcatAndDel(&target, mark);
+        PyBytes_ConcatAndDel(&target, PyBytes_FromStringAndSize("?", 1));
         PyBytes_Concat(&target, cycle->query);
-        if (target == NULL) {
-            return -1;
-        }
+    }
+    if (target == NULL) {
+        return NULL;
     }
     PyObject *text = PyUnicode_DecodeLatin1(PyBytes_AS_STRING(target), PyBytes_GET_SIZE(target), NULL);
     Py_DECREF(target);
-    if (text == NULL) {
-        return -1;
+    return text;
+}
+
+/* access(client, method, target, version, status): the Python path of the access log. */
+static int
+call_access(CycleObject *cycle, cv_span_t client_text, unsigned status)
+{
+    PyObject *client = PyUnicode_DecodeASCII(client_text.data, (Py_ssize_t)client_text.len, NULL);
+    PyObject *target = make_target(cycle);
+    PyObject *done = NULL;
+    if (client != NULL && target != NULL) {
+        done = PyObject_CallFunction(cycle->service->access, "OOOsI", client, cycle->method, target,
+                                     cycle->is_http_1_1 ? "1.1" : "1.0", status);
     }
-    PyObject *done = PyObject_CallFunction(cycle->service->access, "s#OOsI", client.data, (Py_ssize_t)client.len,
-                                           cycle->method, text, cycle->is_http_1_1 ? "1.1" : "1.0", status);
-    Py_DECREF(text);
+    Py_XDECREF(client);
+    Py_XDECREF(target);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }
 
-int
-cv_cycle_log_access(CycleObject *cycle, unsigned status)
+static int
+log_access(CycleObject *cycle, unsigned status)
 {
     cv_service_t *service = cycle->service;
-    if (service->access == NULL || cycle->conn == NULL) {
-        return 0;
-    }
     cv_span_t client = cv_peer_text(cycle->conn->app);
     if (service->access_log == NULL) {
         return call_access(cycle, client, status);
     }
-    cv_span_t method = {(const char *)PyUnicode_1BYTE_DATA(cycle->method), (size_t)PyUnicode_GET_LENGTH(cycle->method)};
-    cv_span_t path = {PyBytes_AS_STRING(cycle->raw_path), (size_t)PyBytes_GET_SIZE(cycle->raw_path)};
+    const char *method = (const char *)PyUnicode_1BYTE_DATA(cycle->method);
     cv_span_t query = {NULL, 0};
     if (cycle->query != NULL) {
         query = (cv_span_t){PyBytes_AS_STRING(cycle->query), (size_t)PyBytes_GET_SIZE(cycle->query)};
     }
-    cv_access_log_line(service->access_log, client, method, path, query, cycle->is_http_1_1 ? 1 : 0, status);
+    cv_access_log_line(service->access_log, client,
+                       (cv_span_t){method, (size_t)PyUnicode_GET_LENGTH(cycle->method)},
+                       (cv_span_t){PyBytes_AS_STRING(cycle->raw_path), (size_t)PyBytes_GET_SIZE(cycle->raw_path)},
+                       query, cycle->is_http_1_1 ? 1 : 0, status);
     return 0;
+}
+
+void
+cv_cycle_log_access(CycleObject *cycle, unsigned status)
+{
+    if (cycle->service->access != NULL && cycle->conn != NULL && log_access(cycle, status) < 0) {
+        PyErr_WriteUnraisable(cycle->service->access);
+    }
 }
 
 static int

@@ -70,8 +70,9 @@ void cv_cycle_detach(CycleObject *cycle);
 /* Wakes what waits in receive, or in send. -1: set_result failed (an exception is set). */
 int cv_cycle_wake(CycleObject *cycle, cv_list_t *waiters);
 
-/* Writes the access log line. `status` is what the response starts with. */
-int cv_cycle_log_access(CycleObject *cycle, unsigned status);
+/* Writes the access log line. `status` is what the response starts with. A log that raises is reported as
+ * unraisable: it is not the application's failure. */
+void cv_cycle_log_access(CycleObject *cycle, unsigned status);
 
 /* Makes the Cycle type. */
 int cv_cycle_setup_type(PyObject *module);

@@ -85,9 +85,7 @@ give_up_answer(CycleObject *cycle)
     if (cycle->started) {
         cv_conn_fail(conn);
     } else {
-        if (cv_cycle_log_access(cycle, 500) < 0) {
-            PyErr_WriteUnraisable((PyObject *)cycle);
-        }
+        cv_cycle_log_access(cycle, 500);
         cycle->service->total++;
         cv_conn_refuse(conn, 500, "Internal Server Error");
     }
