@@ -61,7 +61,6 @@ typedef struct {
     bool buffered;        /* the protocol is a BufferedProtocol */
     bool reading;         /* connection_made was called */
     bool paused;          /* pause_reading() */
-    bool bulk;            /* the last read filled the shared buffer */
     bool saw_eof;         /* the peer's end of input was handed over */
     bool wrote_eof;       /* write_eof() */
     bool protocol_paused; /* pause_writing() was called, resume_writing() not yet */

@@ -11,8 +11,8 @@
 
 #include <Python.h>
 
-/* What one read takes at most into the shared buffer; whoever fills it reads into its own bytes next time. */
-#define CV_STREAM_SCRATCH 65536
+/* What one read takes at most. */
+#define CV_STREAM_SCRATCH 262144
 
 /* Interned names: the member is str_<name>. */
 #define CV_STREAM_NAMES(X)                                                                                     \
