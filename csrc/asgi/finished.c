@@ -98,7 +98,7 @@ finished_dealloc(PyObject *self)
 }
 
 PyDoc_STRVAR(send_doc, "send($self, value, /)\n--\n\nResume the awaitable; raises StopIteration when it is done.");
-PyDoc_STRVAR(throw_doc, "throw($self, type, value=None, traceback=None, /)\n--\n\nRaise an exception inside.");
+PyDoc_STRVAR(throw_doc, "throw($self, kind, value=None, traceback=None, /)\n--\n\nRaise an exception inside.");
 PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nDo nothing: there is nothing to undo.");
 
 static PyMethodDef finished_methods[] = {

@@ -126,7 +126,7 @@ wait_close(PyObject *op, PyObject *Py_UNUSED(arg))
 
 PyDoc_STRVAR(send_doc, "send($self, value, /)\n--\n\nResume the awaitable; raises StopIteration with its result.");
 PyDoc_STRVAR(throw_doc,
-             "throw($self, type, value=None, traceback=None, /)\n--\n\n"
+             "throw($self, kind, value=None, traceback=None, /)\n--\n\n"
              "Stop waiting and raise an exception; no message is lost.");
 PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nStop waiting; no message is lost.");
 

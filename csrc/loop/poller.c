@@ -55,7 +55,9 @@ cv_poller_fetch(int poller, cv_poller_event_t *events, int size)
     for (int i = 0; i < count; i++) {
         uint32_t bits = found[i].events;
         events[i].fd = found[i].data.fd;
-        events[i].events = (bits & ~(uint32_t)EPOLLOUT ? UV_READABLE : 0) | (bits & ~(uint32_t)EPOLLIN ? UV_WRITABLE : 0);
+        int readable = bits & ~(uint32_t)EPOLLOUT ? UV_READABLE : 0;
+        int writable = bits & ~(uint32_t)EPOLLIN ? UV_WRITABLE : 0;
+        events[i].events = readable | writable;
     }
     return count;
 }

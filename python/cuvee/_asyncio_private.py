@@ -38,6 +38,22 @@ if TYPE_CHECKING:
     from cuvee._core import Handle
     from cuvee.loop import Loop
 
+if TYPE_CHECKING:
+
+    class BaseLoop(asyncio.BaseEventLoop):
+        """The base class, with those names of its private half that its type stub leaves out."""
+
+        _asyncgen_firstiter_hook: Callable[[Any], None]
+        _asyncgen_finalizer_hook: Callable[[Any], None]
+
+        def _check_closed(self) -> None: ...
+        def _check_running(self) -> None: ...
+        def _set_coroutine_origin_tracking(self, enabled: bool) -> None: ...
+        async def _ensure_resolved(self, address: Any, **options: Any) -> list[Any]: ...
+
+else:
+    BaseLoop = asyncio.BaseEventLoop
+
 base_create_task = asyncio.BaseEventLoop.create_task
 set_running_loop: Callable[[asyncio.AbstractEventLoop | None], None] = events._set_running_loop
 
@@ -52,9 +68,7 @@ def extract_stack(frame: FrameType) -> traceback.StackSummary:
 
 def _format_callback(handle: Handle) -> str:
     options = {"debug": handle._loop.get_debug()} if _FORMAT_TAKES_DEBUG else {}
-    text: str = format_helpers._format_callback_source(  # type: ignore[call-arg]
-        handle._callback, handle._args, **options
-    )
+    text: str = format_helpers._format_callback_source(handle._callback, handle._args, **options)
     return text
 
 
@@ -98,9 +112,7 @@ def _context_key(source: object) -> str:
     return "handle" if hasattr(source, "get_context") else "source"
 
 
-def report_error(
-    loop: Loop, message: str, exception: BaseException | None, source: object
-) -> None:
+def report_error(loop: Loop, message: str, exception: BaseException | None, source: object) -> None:
     """Give an exception from C code to the loop's exception handler."""
     context: dict[str, Any] = {"message": message}
     if exception is not None:
@@ -126,7 +138,7 @@ def call_in_context_of(
     """
 
     def run(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> object:
-        thing = context.get("task") or context.get("future") or context.get("handle")
+        thing: Any = context.get("task") or context.get("future") or context.get("handle")
         task_context = thing.get_context() if hasattr(thing, "get_context") else None
         if task_context is None:
             return handler(loop, context)
@@ -137,17 +149,18 @@ def call_in_context_of(
 
 def new_child_watcher() -> object | None:
     """Return what a loop of 3.14 keeps to learn of the end of its subprocesses."""
-    if sys.version_info < (3, 14):
-        return None  # the event loop policy has it
-    if unix_events.can_use_pidfd():
-        return unix_events._PidfdChildWatcher()
-    return unix_events._ThreadedChildWatcher()
+    if sys.version_info >= (3, 14):
+        can_use_pidfd: Callable[[], bool] = unix_events.can_use_pidfd
+        name = "_PidfdChildWatcher" if can_use_pidfd() else "_ThreadedChildWatcher"
+        watcher: object = getattr(unix_events, name)()
+        return watcher
+    return None  # the event loop policy has it
 
 
 _Unix = unix_events._UnixSelectorEventLoop
 
 
-class UnixParts(asyncio.BaseEventLoop):
+class UnixParts(BaseLoop):
     """asyncio's own Unix sockets, pipes and subprocesses, which work on any loop with `_add_reader`."""
 
     create_unix_connection = _Unix.create_unix_connection

@@ -72,6 +72,7 @@ class SignalsMixin(_core.LoopCore):
                     f"Closing the loop {self!r} on interpreter shutdown stage, "
                     f"skipping signal handlers removal",
                     ResourceWarning,
+                    stacklevel=3,
                     source=self,
                 )
                 self._signal_handlers.clear()
@@ -96,7 +97,8 @@ class SignalsMixin(_core.LoopCore):
         ValueError for a number that is no signal, RuntimeError for one that cannot be caught and
         off the main thread.
         """
-        if asyncio.iscoroutine(callback) or inspect.iscoroutinefunction(callback):
+        function: object = callback
+        if asyncio.iscoroutine(function) or inspect.iscoroutinefunction(callback):
             raise TypeError("coroutines cannot be used with add_signal_handler()")
         _check_signal(sig)
         if self.is_closed():

@@ -19,6 +19,7 @@ from asyncio.log import logger
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cuvee import _asyncio_private as private
 from cuvee import _core
 
 if TYPE_CHECKING:
@@ -36,13 +37,14 @@ def _is_tls(sock: object) -> bool:
     return ssl_module is not None and isinstance(sock, ssl_module.SSLSocket)
 
 
-class StreamsMixin(_core.LoopCore, asyncio.BaseEventLoop):
+class StreamsMixin(_core.LoopCore, private.BaseLoop):  # type: ignore[misc]  # positional in C
     """Stream connections, servers, `sock_*` and `sendfile`."""
 
     def __init__(self) -> None:
         super().__init__()
         self._open_streams: dict[int, _core.StreamTransport] = {}  # the streams enter themselves
         self._acceptors: dict[int, _core.StreamAcceptor] = {}
+        self._unix_server_sockets: dict[object, int] = {}
 
     # ---- transports
 
@@ -86,7 +88,9 @@ class StreamsMixin(_core.LoopCore, asyncio.BaseEventLoop):
         call_connection_made: bool = True,
     ) -> asyncio.Transport:
         self._ensure_fd_no_transport(rawsock)
-        tls = sslproto.SSLProtocol(
+        # asyncio itself passes no waiter and fractions of a second here, which its stub does not know.
+        make_protocol: Any = sslproto.SSLProtocol
+        tls = make_protocol(
             self,
             protocol,
             sslcontext,
@@ -208,9 +212,8 @@ class StreamsMixin(_core.LoopCore, asyncio.BaseEventLoop):
 
     async def _wait_for_fd(self, fd: int, attempt: Callable[[], T], *, writing: bool) -> T:
         """Wait until `attempt` does not block, calling it each time when `fd` is ready."""
-        future: asyncio.Future[T] = self.create_future()
 
-        def try_again() -> None:
+        def try_again(future: asyncio.Future[T]) -> None:
             if future.done():  # cancelled, in this turn
                 return
             try:
@@ -229,7 +232,8 @@ class StreamsMixin(_core.LoopCore, asyncio.BaseEventLoop):
             if writing
             else (self._add_reader, self._remove_reader)
         )
-        handle = add(fd, try_again)
+        future: asyncio.Future[T] = self.create_future()
+        handle = add(fd, try_again, future)
         try:
             return await future
         finally:

@@ -22,7 +22,7 @@ __all__ = ["Loop", "new_event_loop", "run"]
 T = TypeVar("T")
 
 
-class Loop(SignalsMixin, StreamsMixin, private.UnixParts):
+class Loop(SignalsMixin, StreamsMixin, private.UnixParts):  # type: ignore[misc]  # positional in C
     """An asyncio event loop.
 
     What runs often is inherited from `_core.LoopCore`, in C; what runs once per connection attempt,
@@ -34,7 +34,6 @@ class Loop(SignalsMixin, StreamsMixin, private.UnixParts):
         self._transports: weakref.WeakValueDictionary[int, asyncio.BaseTransport] = (
             weakref.WeakValueDictionary()
         )
-        self._unix_server_sockets: dict[object, int] = {}
         self._watcher = private.new_child_watcher()
 
     def run_forever(self) -> None:
