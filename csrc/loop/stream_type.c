@@ -332,23 +332,38 @@ wake_waiter(StreamObject *self, PyObject *waiter)
     return failed ? -1 : 0;
 }
 
+/* Whoever waited runs before anything is read, as in asyncio: reading begins behind it in the ready queue. */
+static int
+wake_then_begin(StreamObject *self)
+{
+    PyObject *waiter = self->waiter;
+    self->waiter = NULL;
+    PyObject *begin = PyObject_GetAttr((PyObject *)self, self->state->str__begin_reading);
+    int result = begin != NULL ? wake_waiter(self, waiter) : -1;
+    if (result == 0) {
+        result = cv_loop_call_soon(self->loop, begin, NULL, NULL);
+    }
+    Py_XDECREF(begin);
+    Py_DECREF(waiter);
+    return result;
+}
+
 static PyObject *
 stream_begin_reading(PyObject *op, PyObject *unused)
 {
     (void)unused;
     StreamObject *self = (StreamObject *)op;
+    if (self->finished) {
+        Py_RETURN_NONE; /* closed in the turn in which it was opened */
+    }
+    if (self->waiter != NULL) {
+        return wake_then_begin(self) < 0 ? NULL : Py_NewRef(Py_None);
+    }
     self->reading = true;
-    int result = 0;
     if (cv_stream_rewatch(self) < 0) {
         cv_stream_fail(self, "Fatal read error on socket transport");
     }
-    PyObject *waiter = self->waiter;
-    self->waiter = NULL;
-    if (waiter != NULL) {
-        result = wake_waiter(self, waiter);
-        Py_DECREF(waiter);
-    }
-    return result < 0 ? NULL : Py_NewRef(Py_None);
+    Py_RETURN_NONE;
 }
 
 static PyObject *
