@@ -27,7 +27,7 @@ LEAVING = pytest.mark.parametrize("how", ["fin", "close", "rst"])
 KINDS = {
     "/response": b"piece %d\n",
     "/threaded": b"piece %d\n",
-    "/events": b'data: {"piece": %d}\n\n',
+    "/events": b'data: {"piece":%d}\n\n',
     "/raw-events": b"event: piece\ndata: %d\nid: %d\n\n",
     "/json-lines": b'{"piece":%d}\n',
 }
