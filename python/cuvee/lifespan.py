@@ -64,7 +64,11 @@ class Lifespan:
     def abandon(self) -> asyncio.Task[None] | None:
         """Cancel the application's lifespan; return its task if that was running."""
         task, self._task = self._task, None
-        if task is None or task.done():
+        if task is None:
+            return None
+        if task.done():
+            if not task.cancelled():
+                task.exception()  # an interrupt, which has reached the loop's caller already
             return None
         self._abandoned = True
         task.cancel()

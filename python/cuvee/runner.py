@@ -88,11 +88,13 @@ def run_config(config: Config) -> None:
     class ProcessServer(Server):
         """The server that the whole process is there for."""
 
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            """Once a stop is forced, don't let stuck threads and tasks hold the process either."""
-            await super().shutdown(sockets)
-            if self.force_exit:
-                leave_soon(FORCED_SECONDS)
+        async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+            """Serve; once a stop is forced, stuck threads and tasks don't hold the process."""
+            try:
+                await super().serve(sockets)
+            finally:
+                if self.force_exit:
+                    leave_soon(FORCED_SECONDS)
 
     server = ProcessServer(config)
     try:
@@ -120,8 +122,9 @@ def leave_soon(seconds: float) -> None:
     """End the process after `seconds`, if it has not ended by itself."""
 
     def leave() -> None:
-        names = [thread.name for thread in threading.enumerate() if thread is not timer]
-        logger.error("Forced to stop while these threads were running: %s", ", ".join(names))
+        others = {*threading.enumerate()} - {timer, threading.main_thread()}
+        names = ", ".join(sorted(thread.name for thread in others if not thread.daemon))
+        logger.error("Forced to stop while this still ran: %s", names or "a cancelled task")
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(1)

@@ -284,15 +284,15 @@ class Server:
 
     async def _stop_lifespan(self) -> None:
         lifespan = self._the_lifespan()
-        if not await self._unless(lambda: self.force_exit, lifespan.shutdown()):
-            lifespan.abandon()
+        await self._unless(lambda: self.force_exit, lifespan.shutdown())
+        await self._give_lifespan_up(lifespan, UNWIND_SECONDS)
 
-    async def _give_lifespan_up(self, lifespan: Lifespan) -> None:
-        """Cancel the application's lifespan and wait until it has cleaned up."""
+    async def _give_lifespan_up(self, lifespan: Lifespan, timeout: float | None = None) -> None:
+        """Cancel what still runs of the application's lifespan and wait until it has cleaned up."""
         task = lifespan.abandon()
         if task is not None:
             task.add_done_callback(lambda _: self._changed.set())
-            await self._until(lambda: task.done() or self.force_exit)
+            await self._until(lambda: task.done() or self.force_exit, timeout)
 
     async def _unless(self, given_up: Callable[[], bool], work: Coroutine[Any, Any, None]) -> bool:
         """Await `work`, but only until `given_up()` is true; say whether it was completed."""

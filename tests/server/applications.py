@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: MIT
+"""Applications for tests that start the command; what they print goes to standard error."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Hook = Callable[[Scope], Awaitable[None]]
+
+number = 3
+
+
+def say(text: str) -> None:
+    """Tell the test something."""
+    print(text, file=sys.stderr, flush=True)
+
+
+async def respond(send: Send, body: bytes) -> None:
+    """Send a whole answer."""
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def greet(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer "hello"."""
+    await respond(send, b"hello")
+
+
+async def nothing(scope: Scope) -> None:
+    """Do nothing in a lifespan."""
+
+
+def make(handle: App = greet, start: Hook = nothing, stop: Hook = nothing) -> App:
+    """Return an application that calls `start` and `stop` in its lifespan, and `handle` per request."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await handle(scope, receive, send)
+            return
+        await receive()
+        await start(scope)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await stop(scope)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return app
+
+
+def factory() -> App:
+    """Return an application."""
+    return make()
+
+
+def factory_with_argument(name: str) -> App:
+    """Want an argument that a factory does not get."""
+    return make()
+
+
+def failing_factory() -> App:
+    """Fail."""
+    raise LookupError("no settings")
+
+
+# ---- lifespans --------------------------------------------------------------------------------
+
+
+async def fail(scope: Scope) -> None:
+    """Fail in the lifespan."""
+    raise LookupError("no database")
+
+
+async def hang(scope: Scope) -> None:
+    """Never come to an end, unless cancelled."""
+    say("hanging")
+    try:
+        await asyncio.Event().wait()
+    finally:
+        say("cleaned up")
+
+
+async def hang_deaf(scope: Scope) -> None:
+    """Never come to an end, even if cancelled."""
+    say("hanging")
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            say("not listening")
+
+
+async def block(scope: Scope) -> None:
+    """Don't even let the event loop run."""
+    say("blocking")
+    time.sleep(60)
+
+
+async def put_state(scope: Scope) -> None:
+    """Leave something for the requests."""
+    scope["state"]["answer"] = 42
+    scope["state"]["shared"] = []
+
+
+async def show_state(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the request's state, and change it."""
+    scope["state"]["shared"].append(len(scope["state"]["shared"]))
+    await respond(send, json.dumps(scope["state"]).encode())
+    scope["state"]["private"] = True
+
+
+async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse to start."""
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "the database is down"})
+
+
+async def refusing_stop(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse to stop."""
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.failed", "message": "the database is stuck"})
+
+
+async def without_lifespan(scope: Scope, receive: Receive, send: Send) -> None:
+    """Know nothing but HTTP."""
+    assert scope["type"] == "http"
+    await greet(scope, receive, send)
+
+
+async def starting_twice(scope: Scope, receive: Receive, send: Send) -> None:
+    """Say twice that the start is complete."""
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    try:
+        await send({"type": "lifespan.startup.complete"})
+    except AssertionError:
+        say("refused")
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def leaving(scope: Scope) -> None:
+    """Leave the process in the lifespan."""
+    sys.exit(7)
+
+
+hello = make()
+with_state = make(show_state, start=put_state)
+failing_start = make(start=fail)
+failing_stop = make(stop=fail)
+hanging_start = make(start=hang)
+hanging_stop = make(stop=hang)
+deaf_start = make(start=hang_deaf)
+blocking_start = make(start=block)
+leaving_start = make(start=leaving)
+
+
+# ---- requests ---------------------------------------------------------------------------------
+
+
+async def read_slowly(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer in two parts: "ready" at once, and "done" when the request's body is complete."""
+    headers = [(b"content-length", b"9")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"ready", "more_body": True})
+    while (await receive())["more_body"]:
+        pass
+    await send({"type": "http.response.body", "body": b"done"})
+
+
+async def never_end(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer the beginning, and wait for ever."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ready", "more_body": True})
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError as exc:
+        say(f"cancelled: {exc}")
+        raise
+
+
+async def work_on(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer, and go on working in the background for ever."""
+    await respond(send, b"hello")
+    try:
+        await asyncio.Event().wait()
+    finally:
+        say("stopped working")
+
+
+async def block_thread(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer the beginning, and wait for a thread that never ends."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ready", "more_body": True})
+    await asyncio.to_thread(time.sleep, 60)
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with root path and path."""
+    await respond(send, f"{scope['root_path']}|{scope['path']}".encode())
+
+
+async def fail_request(scope: Scope, receive: Receive, send: Send) -> None:
+    """Fail."""
+    raise LookupError("no such thing")
+
+
+echo_path = make(echo)
+reading = make(read_slowly)
+endless = make(never_end)
+working = make(work_on)
+stuck_thread = make(block_thread)
+failing = make(fail_request)

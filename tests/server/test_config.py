@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: MIT
+"""`cuvee.Config` and the import strings: defaults, mistakes, logging."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cuvee
+from cuvee.importer import ImportFromStringError, application_traceback, import_from_string
+from cuvee.logging import LOGGING_CONFIG, TRACE_LOG_LEVEL, AccessFormatter, DefaultFormatter
+from tests.server import applications
+
+NAMES = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
+
+
+@pytest.fixture(autouse=True)
+def restored_logging() -> Iterator[None]:
+    """Leave the loggers as they were."""
+    loggers = [logging.getLogger(name) for name in NAMES]
+    before = [(one.level, one.handlers[:], one.propagate) for one in loggers]
+    yield
+    for one, (level, handlers, propagate) in zip(loggers, before, strict=True):
+        one.setLevel(level)
+        one.handlers[:] = handlers
+        one.propagate = propagate
+
+
+def test_defaults_are_uvicorns() -> None:
+    config = cuvee.Config(applications.hello)
+    expected: dict[str, Any] = {
+        "host": "127.0.0.1",
+        "port": 8000,
+        "uds": None,
+        "fd": None,
+        "backlog": 2048,
+        "log_level": None,
+        "access_log": True,
+        "use_colors": None,
+        "lifespan": "auto",
+        "root_path": "",
+        "factory": False,
+        "timeout_keep_alive": 5,
+        "timeout_head": 30,
+        "timeout_graceful_shutdown": None,
+        "date_header": True,
+        "server_header": True,
+        "loaded": False,
+        "asgi_version": "3.0",
+        "is_ssl": False,
+    }
+    assert {name: getattr(config, name) for name in expected} == expected
+
+
+def test_run_takes_what_config_takes() -> None:
+    of_config = inspect.signature(cuvee.Config).parameters
+    of_run = inspect.signature(cuvee.run).parameters
+    assert set(of_run) - set(of_config) == {"app_dir"}
+    assert set(of_config) <= set(of_run)
+    for name, parameter in of_config.items():
+        assert of_run[name].default == parameter.default
+        assert of_run[name].annotation == parameter.annotation
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"port": 65536}, "port must be a whole number between 0 and 65535, not 65536"),
+        ({"port": "8000"}, "port must be a whole number between 0 and 65535, not '8000'"),
+        ({"port": True}, "port must be a whole number between 0 and 65535, not True"),
+        ({"fd": -1}, "fd must be a whole number between 0 and 2147483647, not -1"),
+        ({"backlog": 0.5}, "backlog must be a whole number between 0 and 2147483647, not 0.5"),
+        ({"lifespan": "maybe"}, "lifespan must be one of auto, on, off, not 'maybe'"),
+        (
+            {"log_level": "loud"},
+            "log_level must be one of critical, error, warning, info, debug, trace, not 'loud'",
+        ),
+        ({"timeout_keep_alive": -1}, "timeout_keep_alive must be a number of seconds, not -1"),
+        ({"timeout_head": None}, "timeout_head must be a number of seconds, not None"),
+        (
+            {"timeout_graceful_shutdown": float("nan")},
+            "timeout_graceful_shutdown must be a number of seconds, not nan",
+        ),
+    ],
+)
+def test_senseless_value_is_a_value_error(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        cuvee.Config(applications.hello, **options)
+    assert str(caught.value) == message
+
+
+def test_unknown_keyword_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="prot"):
+        cuvee.Config(applications.hello, prot=1)  # type: ignore[call-arg]
+
+
+def test_config_can_be_pickled() -> None:
+    config = cuvee.Config("tests.server.applications:hello", port=1234)
+    copy = pickle.loads(pickle.dumps(config))
+    assert (copy.app, copy.port) == (config.app, 1234)
+
+
+# ---- loading ----------------------------------------------------------------------------------
+
+
+def test_load_imports_the_application() -> None:
+    config = cuvee.Config("tests.server.applications:hello")
+    config.load()
+    assert config.loaded
+    assert config.loaded_app is applications.hello
+    with pytest.raises(AssertionError):
+        config.load()
+
+
+def test_load_app_returns_the_same_application_twice() -> None:
+    config = cuvee.Config("tests.server.applications:factory", factory=True)
+    assert config.load_app() is config.load_app() is config.loaded_app
+
+
+def test_application_that_takes_any_arguments_is_no_factory(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def app(*args: Any) -> None:
+        await applications.hello(*args)
+
+    config = cuvee.Config(app, log_config=None)
+    assert config.load_app() is app
+    assert not caplog.records
+
+
+def test_type_error_of_an_application_object_means_that_it_is_no_factory() -> None:
+    class App:
+        async def __call__(
+            self,
+            scope: applications.Scope,
+            receive: applications.Receive,
+            send: applications.Send,
+        ) -> None:
+            await applications.hello(scope, receive, send)
+
+    app = App()
+    assert cuvee.Config(app).load_app() is app
+
+
+def test_what_is_no_string_is_imported_as_it_is() -> None:
+    assert import_from_string(applications.hello) is applications.hello
+
+
+@pytest.mark.parametrize("text", ["", ":", "module", "module:", ":attribute"])
+def test_malformed_import_string(text: str) -> None:
+    with pytest.raises(ImportFromStringError) as caught:
+        import_from_string(text)
+    assert str(caught.value) == (
+        f'Import string "{text}" must be in format "<module>:<attribute>".'
+    )
+
+
+def test_nested_attribute() -> None:
+    assert import_from_string("tests.server.applications:App.__origin__") is not None
+
+
+def test_missing_module_inside_the_application_is_passed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "imports_missing.py").write_text("import not_there_at_all")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="not_there_at_all"):
+        import_from_string("imports_missing:app")
+
+
+def test_application_traceback_keeps_what_has_nothing_else() -> None:
+    assert application_traceback(None) is None
+    with pytest.raises(ImportFromStringError) as caught:
+        import_from_string("nothing")
+    ours = caught.tb.tb_next
+    assert application_traceback(ours) is ours
+
+
+# ---- logging ----------------------------------------------------------------------------------
+
+
+def test_default_logging_has_uvicorns_loggers() -> None:
+    cuvee.Config(applications.hello)
+    (handler,) = logging.getLogger("uvicorn").handlers
+    assert isinstance(handler.formatter, DefaultFormatter)
+    (handler,) = logging.getLogger("uvicorn.access").handlers
+    assert isinstance(handler.formatter, AccessFormatter)
+    assert not logging.getLogger("uvicorn").propagate
+    assert not logging.getLogger("uvicorn.access").propagate
+    assert logging.getLogger("uvicorn.error").getEffectiveLevel() == logging.INFO
+
+
+@pytest.mark.parametrize(("level", "number"), [("trace", TRACE_LOG_LEVEL), ("error", 40), (35, 35)])
+def test_log_level_may_be_a_name_or_a_number(level: str | int, number: int) -> None:
+    config = cuvee.Config(applications.hello, log_level=level)
+    assert config.log_level == number
+    assert logging.getLogger("uvicorn.error").level == number
+    assert logging.getLevelName(TRACE_LOG_LEVEL) == "TRACE"
+
+
+def test_no_access_log_empties_the_logger() -> None:
+    cuvee.Config(applications.hello, access_log=False)
+    access = logging.getLogger("uvicorn.access")
+    assert access.handlers == []
+    assert not access.propagate
+
+
+@pytest.mark.parametrize("use_colors", [True, False])
+def test_use_colors_reaches_both_formatters_and_not_the_shared_default(use_colors: bool) -> None:
+    cuvee.Config(applications.hello, use_colors=use_colors)
+    for name in ("uvicorn", "uvicorn.access"):
+        (handler,) = logging.getLogger(name).handlers
+        assert isinstance(handler.formatter, DefaultFormatter | AccessFormatter)
+        assert handler.formatter.use_colors is use_colors
+    assert LOGGING_CONFIG["formatters"]["default"]["use_colors"] is None
+
+
+def test_log_config_may_be_a_json_file(tmp_path: Path) -> None:
+    path = tmp_path / "logging.json"
+    loggers = {"uvicorn.asgi": {"level": "CRITICAL"}}
+    path.write_text(
+        json.dumps({"version": 1, "disable_existing_loggers": False, "loggers": loggers})
+    )
+    cuvee.Config(applications.hello, log_config=str(path))
+    assert logging.getLogger("uvicorn.asgi").level == logging.CRITICAL
+
+
+def test_log_config_may_be_an_ini_file(tmp_path: Path) -> None:
+    path = tmp_path / "logging.ini"
+    path.write_text(
+        "[loggers]\nkeys=root,asgi\n[handlers]\nkeys=\n[formatters]\nkeys=\n"
+        "[logger_root]\nhandlers=\n"
+        "[logger_asgi]\nqualname=uvicorn.asgi\nlevel=CRITICAL\nhandlers=\n"
+    )
+    cuvee.Config(applications.hello, log_config=str(path))
+    assert logging.getLogger("uvicorn.asgi").level == logging.CRITICAL
+
+
+def access_record(status: int) -> logging.LogRecord:
+    """Return a record as the server makes it."""
+    arguments = ("127.0.0.1:5", "GET", "/a?b", "1.1", status)
+    message = '%s - "%s %s HTTP/%s" %d'
+    return logging.LogRecord("uvicorn.access", logging.INFO, "", 1, message, arguments, None)
+
+
+@pytest.mark.parametrize(("status", "text"), [(200, "200 OK"), (404, "404 Not Found"), (599, "599 ")])
+def test_access_formatter(status: int, text: str) -> None:
+    fmt = LOGGING_CONFIG["formatters"]["access"]["fmt"]
+    record = access_record(status)
+    plain = AccessFormatter(fmt, use_colors=False).format(record)
+    assert plain == f'INFO:     127.0.0.1:5 - "GET /a?b HTTP/1.1" {text}'
+    colored = AccessFormatter(fmt, use_colors=True).format(record)
+    assert "\x1b[1mGET /a?b HTTP/1.1\x1b[0m" in colored
+    assert record.args == ("127.0.0.1:5", "GET", "/a?b", "1.1", status)
+
+
+def test_default_formatter_uses_the_coloured_message() -> None:
+    record = logging.LogRecord("uvicorn.error", logging.WARNING, "", 1, "at %d", (5,), None)
+    record.__dict__["color_message"] = "at \x1b[1m%d\x1b[0m"
+    fmt = "%(levelprefix)s %(message)s"
+    assert DefaultFormatter(fmt, use_colors=False).format(record) == "WARNING:  at 5"
+    assert DefaultFormatter(fmt, use_colors=True).format(record) == (
+        "\x1b[33mWARNING\x1b[0m:  at \x1b[1m5\x1b[0m"
+    )

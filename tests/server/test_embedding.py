@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: MIT
+"""`Server.serve` inside loops and threads that are not cuvee's own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import cuvee
+from cuvee.server import Server
+from tests.server import applications
+from tests.support.asgi import WAIT
+from tests.support.server import LOOPS, loop_factory, missing_loop
+from tests.support.server_process import get
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+@pytest.fixture(params=LOOPS)
+def new_loop(request: pytest.FixtureRequest) -> LoopFactory:
+    """Makes each kind of loop that a server works on."""
+    reason = missing_loop(request.param)
+    if reason:
+        pytest.skip(reason)
+    return loop_factory(request.param)
+
+
+def make_server(app: Any = applications.hello, **options: Any) -> Server:
+    """Return a server on a free port that leaves logging alone."""
+    return Server(cuvee.Config(app, **({"port": 0, "log_config": None} | options)))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop turn until `condition()` is true."""
+    async with asyncio.timeout(WAIT):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+def port_of(server: Server) -> int:
+    """Return the port that a started server listens on."""
+    port: int = server.servers[0].sockets[0].getsockname()[1]
+    return port
+
+
+async def fetch(port: int) -> bytes:
+    """Get "/" from the same loop."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")
+    answer = await asyncio.wait_for(reader.read(), WAIT)
+    writer.close()
+    return answer
+
+
+def run(new_loop: LoopFactory, main: Any) -> None:
+    """Run `main()` on a loop of this kind."""
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(main())
+
+
+def test_as_a_task_beside_others(new_loop: LoopFactory) -> None:
+    async def main() -> None:
+        server = make_server()
+        task = asyncio.create_task(server.serve())
+        await until(lambda: server.started)
+        assert (await fetch(port_of(server))).endswith(b"hello")
+        assert server.server_state.total_requests == 1
+        server.should_exit = True
+        await asyncio.wait_for(task, WAIT)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert server.server_state.total_requests == 1
+
+    run(new_loop, main)
+
+
+def test_server_state_follows_the_connections_and_requests(new_loop: LoopFactory) -> None:
+    async def main() -> None:
+        server = make_server(applications.endless, timeout_graceful_shutdown=0)
+        assert len(server.server_state.connections) == 0
+        assert server.server_state.tasks == set()
+        task = asyncio.create_task(server.serve())
+        await until(lambda: server.started)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+        writer.write(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n")
+        await asyncio.wait_for(reader.readuntil(b"ready"), WAIT)
+        assert len(server.server_state.connections) == 1
+        (request,) = server.server_state.tasks
+        assert isinstance(request, asyncio.Task)
+        server.should_exit = True
+        await asyncio.wait_for(task, WAIT)
+        assert request.cancelled() or request.done()
+        writer.close()
+
+    run(new_loop, main)
+
+
+@contextlib.contextmanager
+def in_thread(server: Server, target: Callable[[], object]) -> Iterator[threading.Thread]:
+    """Run `target` in a thread, wait until the server has started, and for the end at the end."""
+    thread = threading.Thread(target=target, daemon=True)
+    thread.start()
+    give_up = threading.Event()
+    timer = threading.Timer(WAIT, give_up.set)
+    timer.start()
+    while not server.started and thread.is_alive() and not give_up.is_set():
+        give_up.wait(0.001)
+    timer.cancel()
+    assert server.started
+    yield thread
+    thread.join(WAIT)
+    assert not thread.is_alive()
+
+
+def test_in_a_thread_until_another_sets_should_exit(new_loop: LoopFactory) -> None:
+    server = make_server()
+    before = signal.getsignal(signal.SIGTERM)
+    with in_thread(server, lambda: run(new_loop, server.serve)):
+        assert signal.getsignal(signal.SIGTERM) is before
+        with socket.create_connection(("127.0.0.1", port_of(server)), WAIT) as client:
+            assert get(client) == b"hello"
+        server.should_exit = True
+
+
+def test_run_in_a_thread() -> None:
+    server = make_server()
+    with in_thread(server, server.run):
+        with socket.create_connection(("127.0.0.1", port_of(server)), WAIT) as client:
+            assert get(client) == b"hello"
+        server.should_exit = True
+
+
+def test_force_exit_from_another_thread_ends_the_wait(new_loop: LoopFactory) -> None:
+    server = make_server(applications.endless)
+    with (
+        in_thread(server, lambda: run(new_loop, server.serve)),
+        socket.create_connection(("127.0.0.1", port_of(server)), WAIT) as client,
+    ):
+        client.sendall(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n")
+        client.recv(1)
+        server.should_exit = True
+        server.force_exit = True
+
+
+def test_sockets_of_the_caller_are_used_and_closed(new_loop: LoopFactory) -> None:
+    async def main() -> None:
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        server = make_server()
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        await until(lambda: server.started)
+        assert (await fetch(port)).endswith(b"hello")
+        server.should_exit = True
+        await asyncio.wait_for(task, WAIT)
+        assert listener.fileno() == -1
+
+    run(new_loop, main)
+
+
+def test_cancelling_serve_stops_the_application_and_closes_everything(
+    new_loop: LoopFactory,
+) -> None:
+    stopped: list[str] = []
+
+    async def stop(scope: applications.Scope) -> None:
+        stopped.append("stopped")
+
+    async def main() -> None:
+        server = make_server(applications.make(stop=stop))
+        task = asyncio.create_task(server.serve())
+        await until(lambda: server.started)
+        port = port_of(server)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, WAIT)
+        assert stopped == ["stopped"]
+        assert await asyncio.wait_for(reader.read(), WAIT) == b""
+        writer.close()
+        with pytest.raises(OSError):
+            await asyncio.open_connection("127.0.0.1", port)
+        await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
+
+    run(new_loop, main)
+
+
+def test_should_exit_during_startup_still_runs_the_shutdown(new_loop: LoopFactory) -> None:
+    seen: list[str] = []
+
+    async def start(scope: applications.Scope) -> None:
+        server.should_exit = True
+        seen.append("start")
+
+    async def stop(scope: applications.Scope) -> None:
+        seen.append("stop")
+
+    server = make_server(applications.make(start=start, stop=stop))
+    run(new_loop, lambda: asyncio.wait_for(server.serve(), WAIT))
+    assert seen == ["start", "stop"]
+
+
+def test_failed_start_is_system_exit_3() -> None:
+    server = make_server(applications.failing_start, lifespan="on")
+    with pytest.raises(SystemExit) as caught:
+        server.run()
+    assert caught.value.code == 3
+    assert not server.started
+
+
+def test_signal_handlers_are_bound_methods_and_restored() -> None:
+    seen: list[Any] = []
+
+    async def start(scope: applications.Scope) -> None:
+        seen.extend(signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM))
+        server.should_exit = True
+
+    server = make_server(applications.make(start=start))
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    server.run()
+    assert seen == [server.handle_exit, server.handle_exit]
+    assert seen[1].__self__ is server
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_captured_signals_reach_the_former_handlers_last_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[int] = []
+    server = make_server()
+    with contextlib.ExitStack() as stack:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before = signal.signal(number, lambda number, frame: seen.append(number))
+            stack.callback(signal.signal, number, before)
+        with server.capture_signals():
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+            assert server.should_exit
+            assert server.force_exit
+            assert seen == []
+    assert seen == [signal.SIGINT, signal.SIGTERM]
+
+
+def test_keyboard_interrupt_reaches_who_calls_server_run() -> None:
+    async def start(scope: applications.Scope) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    server = make_server(applications.make(start=start))
+    with pytest.raises(KeyboardInterrupt):
+        server.run()
+
+
+def test_an_idle_server_has_nothing_scheduled() -> None:
+    async def main() -> None:
+        server = make_server()
+        task = asyncio.create_task(server.serve())
+        await until(lambda: server.started)
+        loop: Any = asyncio.get_running_loop()
+        # What start-up has left to do.
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not loop._scheduled
+        assert not loop._ready
+        server.should_exit = True
+        await asyncio.wait_for(task, WAIT)
+
+    run(asyncio.SelectorEventLoop, main)
