@@ -32,7 +32,7 @@ BUILD_INPUTS := $(C_FILES) $(wildcard python/cuvee/*.py python/cuvee/*/*.py pyth
 TEST_REQUIREMENTS := requirements/test.txt requirements/build.txt $(wildcard examples/*/requirements.txt)
 FORMATTED_C := $(C_FILES) $(wildcard tests/c/*.[ch] tests/c/*/*.[ch])
 
-.PHONY: demo build test check lint format types stubtest c-test asan leaks full bench sdist wheel clean
+.PHONY: demo build test check lint layers c-rules c-format python-rules format types stubtest c-test asan leaks full bench sdist wheel clean
 .DEFAULT_GOAL := build
 
 $(VENV)/.venv-made:
@@ -72,10 +72,18 @@ test: $(VENV)/.built $(VENV)/.test-tools
 
 check: lint types stubtest
 
-lint: $(VENV)/.lint-tools
+lint: layers c-rules c-format python-rules
+
+layers: $(VENV)/.venv-made
 	@$(BIN)/python tools/lint_layers.py
+
+c-rules: $(VENV)/.build-tools
 	@$(BIN)/python tools/lint_c.py
+
+c-format: $(VENV)/.lint-tools
 	@$(BIN)/clang-format --dry-run -Werror $(FORMATTED_C)
+
+python-rules: $(VENV)/.lint-tools
 	@$(BIN)/ruff format -q --check .
 	@$(BIN)/ruff check -q .
 

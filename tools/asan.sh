@@ -2,7 +2,7 @@
 # asan.sh PYTHON [pytest arguments]: the Python tests against an extension under ASan and UBSan.
 python=$1
 shift
-site=build/asan/site
+site=$PWD/build/asan/site
 
 rm -rf "$site" build/lib*
 CUVEE_SANITIZE=address,undefined "$python" -m pip install -qq --no-build-isolation --no-deps \
