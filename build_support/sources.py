@@ -67,10 +67,10 @@ def read_archive(pin: Pin) -> bytes:
 
 
 def _is_wanted(pin: Pin, name: str) -> bool:
-    for pattern in pin.wanted:
-        if name.count("/") == pattern.count("/") and fnmatch.fnmatchcase(name, pattern):
-            return True
-    return False
+    return any(
+        name.count("/") == pattern.count("/") and fnmatch.fnmatchcase(name, pattern)
+        for pattern in pin.wanted
+    )
 
 
 def unpack(pin: Pin, archive: bytes, target: Path) -> None:
