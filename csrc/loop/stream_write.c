@@ -104,19 +104,15 @@ cv_stream_flush(StreamObject *self)
     if (send_queue(self) < 0) {
         return;
     }
+    PyObject *loop = Py_NewRef(self->loop); /* connection_lost takes ours */
     int result = cv_stream_maybe_resume(self); /* may write more, or close */
     if (result == 0 && self->queue.bytes == 0 && !self->finished) {
         result = on_drained(self);
     }
     if (result < 0) {
-        PyObject *loop = self->loop != NULL ? self->loop : NULL;
-        if (loop != NULL) {
-            cv_loop_handle_error(loop, "Exception in a stream's write callback", (PyObject *)self);
-        }
-        else {
-            PyErr_WriteUnraisable((PyObject *)self);
-        }
+        cv_loop_handle_error(loop, "Exception in a callback of a stream that has sent its queue", (PyObject *)self);
     }
+    Py_DECREF(loop);
 }
 
 /* ---- the methods of asyncio.WriteTransport ---------------------------------------------------------------------- */

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sys
 import time
 from typing import Any
 
@@ -84,7 +85,6 @@ def test_failure_of_a_protocol_ends_its_connection(factory, kind: Any, method: s
         assert context["protocol"] is protocol
         await protocol.until_called("lost")
         assert isinstance(protocol.lost_with, Mistake)
-        assert await read_all(peer) == b""
         peer.close()
 
     run_on(factory, main())
@@ -208,10 +208,11 @@ def test_descriptor_of_a_transport_is_not_for_others(factory) -> None:
             loop.add_writer(fd, print)
         with pytest.raises(RuntimeError, match=message):
             loop.remove_reader(fd)
-        with pytest.raises(RuntimeError, match=message):
-            await loop.sock_recv(first, 10)
-        with pytest.raises(RuntimeError, match=message):
-            await loop.create_connection(Recorder, sock=first)
+        if factory is cuvee.new_event_loop or sys.version_info >= (3, 12):
+            with pytest.raises(RuntimeError, match=message):
+                await loop.sock_recv(first, 10)
+            with pytest.raises(RuntimeError, match=message):
+                await loop.create_connection(Recorder, sock=first)
         second.send(b"for the protocol")
         await protocol.until_data(16)
         close_all(transport, second)
