@@ -90,8 +90,13 @@ schedule(LoopCoreObject *self, const cv_call_t *call)
         return NULL;
     }
     HandleObject *handle = cv_handle_new(self, call);
-    if (handle == NULL || cv_ready_push_steal(&self->ready, (HandleObject *)Py_NewRef(handle)) < 0) {
-        Py_XDECREF(handle);
+    if (handle == NULL) {
+        return NULL;
+    }
+    /* What call_soon_threadsafe was given before keeps its place before this one. */
+    if ((cv_wake_has_work(&self->wake) && cv_wake_drain(&self->wake, &self->ready) < 0)
+        || cv_ready_push_steal(&self->ready, (HandleObject *)Py_NewRef(handle)) < 0) {
+        Py_DECREF(handle);
         return NULL;
     }
     return (PyObject *)handle;

@@ -108,12 +108,6 @@ cv_wake_drain(cv_wake_t *wake, cv_ready_t *ready)
     return status;
 }
 
-bool
-cv_wake_has_work(cv_wake_t *wake)
-{
-    return __atomic_load_n(&wake->count, __ATOMIC_RELAXED) > 0;
-}
-
 int
 cv_wake_traverse(cv_wake_t *wake, visitproc visit, void *arg)
 {

@@ -45,7 +45,11 @@ int cv_wake_push_steal(cv_wake_t *wake, HandleObject *handle, bool send);
 int cv_wake_drain(cv_wake_t *wake, cv_ready_t *ready);
 
 /* True when something waits; exact only on the loop's thread, for what that thread pushed. */
-bool cv_wake_has_work(cv_wake_t *wake);
+static inline bool
+cv_wake_has_work(cv_wake_t *wake)
+{
+    return __atomic_load_n(&wake->count, __ATOMIC_RELAXED) > 0;
+}
 
 int cv_wake_traverse(cv_wake_t *wake, visitproc visit, void *arg);
 
