@@ -1,7 +1,7 @@
 # One entry point for people and for CI. PYTHON=... picks the interpreter; each has its own environment.
 #
 #   make demo     build cuvee and serve the example on http://127.0.0.1:8000
-#   make test     everything that the tests need, then the tests (ARGS="-k name" narrows them)
+#   make test     everything that the tests need, then the tests (TESTS=folder, ARGS="-k name")
 #   make check    formatting, lint, layers, types, stubs
 #   make format   rewrite what `make check` would complain about
 #   make c-test   the C units under ASan and UBSan
@@ -24,6 +24,7 @@ DEMO_PORT ?= 8000
 # Programs that some tests need: without one they are skipped, with the reason.
 SYSTEM_TOOLS ?= chromium
 ARGS ?=
+TESTS ?= tests examples
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 C_FILES := $(wildcard csrc/*.[ch] csrc/*/*.[ch])
@@ -68,7 +69,7 @@ demo: $(VENV)/.built $(VENV)/.demo-tools
 
 test: $(VENV)/.built $(VENV)/.test-tools
 	@sh tools/system_tools.sh $(SYSTEM_TOOLS) || true
-	@$(BIN)/python -m pytest tests examples $(ARGS)
+	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
 
 check: lint types stubtest
 
@@ -109,7 +110,7 @@ leaks: $(VENV)/.built $(VENV)/.test-tools
 
 full: check c-test asan
 	@sh tools/system_tools.sh $(SYSTEM_TOOLS) || true
-	@$(BIN)/python -m pytest tests examples --full $(ARGS)
+	@$(BIN)/python -m pytest $(TESTS) --full $(ARGS)
 
 bench: $(VENV)/.built
 	@sh tools/system_tools.sh wrk
