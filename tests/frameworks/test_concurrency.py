@@ -65,7 +65,7 @@ def test_sync_endpoints_run_together(serve: Serve) -> None:
 
 
 def test_more_sync_requests_than_threads(serve: Serve) -> None:
-    """anyio has 40 threads; the requests beyond them wait for one, and all are answered."""
+    """There are 40 threads; the requests beyond them wait for one, and all are answered."""
     app = FastAPI()
 
     @app.get("/{number}")
@@ -258,7 +258,11 @@ def test_timeouts(serve: Serve) -> None:
             raise HTTPException(504, "wait_for") from None
 
     with serve(app) as server, client_of(server) as client:
-        for path, detail in {"asyncio": "asyncio", "anyio": "anyio", "wait-for": "wait_for"}.items():
+        for path, detail in {
+            "asyncio": "asyncio",
+            "anyio": "anyio",
+            "wait-for": "wait_for",
+        }.items():
             response = client.get(f"/{path}")
             assert (response.status_code, response.json()) == (504, {"detail": detail})
 
@@ -346,7 +350,7 @@ def test_a_task_outlives_its_request(serve: Serve, notes: Notes) -> None:
 
 @ON_EVERY_LOOP
 def test_a_handler_is_a_client_of_its_own_server(serve: Serve) -> None:
-    """httpx over anyio inside a request: sockets of the same loop, and no deadlock."""
+    """With httpx over anyio inside a request: sockets of the same loop, and no deadlock."""
     app = FastAPI()
 
     @app.get("/outer")
