@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.loop.streams_support import (
@@ -487,3 +488,28 @@ def test_tls_certificate_is_checked(factory, certificate: Path) -> None:
         await server.wait_closed()
 
     run_on(factory, main())
+
+
+def test_httpx_over_tls(certificate: Path) -> None:
+    server_context, client_context = tls_contexts(certificate)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        body = os.urandom(200_000)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 400000\r\nconnection: close\r\n\r\n")
+        writer.write(body.hex().encode())
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    async def main() -> None:
+        server = await asyncio.start_server(answer, "localhost", 0, ssl=server_context)
+        port = server.sockets[0].getsockname()[1]
+        async with httpx.AsyncClient(verify=client_context, trust_env=False) as client:
+            for _ in range(3):
+                response = await client.get(f"https://localhost:{port}/")
+                assert len(bytes.fromhex(response.text)) == 200_000
+        server.close()
+        await server.wait_closed()
+
+    run_here(main())
