@@ -30,6 +30,7 @@ from fastapi import (
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
+from tests.frameworks.support import ReportingResponse
 from tests.support.asgi import Notes
 
 
@@ -196,25 +197,19 @@ def add_streams(app: FastAPI, notes: Notes) -> None:
     @app.get("/endless")
     async def endless() -> StreamingResponse:
         async def ticks() -> AsyncIterator[bytes]:
-            try:
-                while True:
-                    yield b"tick\n"
-                    await asyncio.sleep(0.001)
-            finally:
-                notes.put("stream closed")
+            while True:
+                yield b"tick\n"
+                await asyncio.sleep(0.001)
 
-        return StreamingResponse(ticks())
+        return ReportingResponse(ticks(), notes, "stream closed")
 
     @app.get("/silent-stream")
     async def silent_stream() -> StreamingResponse:
         async def once() -> AsyncIterator[bytes]:
-            try:
-                yield b"one\n"
-                await asyncio.Event().wait()
-            finally:
-                notes.put("silent stream closed")
+            yield b"one\n"
+            await asyncio.Event().wait()
 
-        return StreamingResponse(once())
+        return ReportingResponse(once(), notes, "silent stream closed")
 
     @app.get("/watch")
     async def watch(request: Request) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.responses import StreamingResponse
 
-from tests.support.asgi import WAIT, App, Notes
+from tests.support.asgi import WAIT, App, Notes, Receive, Scope, Send
 from tests.support.server import LOOPS, RunningServer
 
 ADDED = {"date", "server", "content-length", "transfer-encoding", "connection"}
@@ -18,6 +19,26 @@ ADDED = {"date", "server", "content-length", "transfer-encoding", "connection"}
 
 ON_EVERY_LOOP = pytest.mark.parametrize("loop_kind", LOOPS, indirect=True)
 """Runs a test on cuvee's loop and on the foreign ones."""
+
+
+class ReportingResponse(StreamingResponse):
+    """Reports when it is over, however it ends.
+
+    Its generator can't: one that is cut off while it is suspended in a `yield` is closed by the
+    garbage collector, some day.
+    """
+
+    def __init__(self, content: Any, notes: Notes, note: str) -> None:
+        super().__init__(content)
+        self._notes = notes
+        self._note = note
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Stream, then report."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._notes.put(self._note)
 
 
 def client_of(server: RunningServer, **options: Any) -> httpx.Client:

@@ -253,6 +253,7 @@ def test_a_dependency_closes_when_the_client_of_a_stream_goes(
     with serve(app) as server, server.connect() as client:
         client.get()
         client.read_until(b"first")
+        server.settle()
         assert notes.empty()
         client.leave(how)
         assert take(notes, 2) == ["stream closed", "lease closed"]

@@ -57,7 +57,11 @@ REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "deep path": ("GET", "/router/deep/a/b%20c/%E2%82%AC", {}),
     "post": ("POST", "/items", {"json": {"name": "a", "price": 1, "tags": ["x"]}}),
     "post invalid": ("POST", "/items", {"json": {"name": "", "price": -1}}),
-    "post no JSON": ("POST", "/items", {"content": b"{nope", "headers": {"content-type": "application/json"}}),
+    "post no JSON": (
+        "POST",
+        "/items",
+        {"content": b"{nope", "headers": {"content-type": "application/json"}},
+    ),
     "post nothing": ("POST", "/items", {}),
     "two in a body": ("PUT", "/two", {"json": {"item": {"name": "a", "price": 1}, "count": 2}}),
     "raw": ("POST", "/raw", {"content": bytes(range(256)) * 1000}),
@@ -105,8 +109,10 @@ def test_the_same_answer_as_without_a_server(client: httpx.Client, name: str) ->
         assert fields == [pair for pair in expected.headers.multi_items() if pair[0] not in ADDED]
         length = expected.headers.get("content-length")
         assert length is None or got.headers["content-length"] == length
-        assert ("content-length" in got.headers) or ("transfer-encoding" in got.headers) or (
-            got.status_code == 204
+        assert (
+            ("content-length" in got.headers)
+            or ("transfer-encoding" in got.headers)
+            or (got.status_code == 204)
         )
 
 

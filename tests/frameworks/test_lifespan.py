@@ -141,10 +141,13 @@ def test_lifespans_of_included_and_mounted_parts(serve: Serve, notes: Notes) -> 
 def test_a_lifespan_that_fails_keeps_the_server_from_starting(serve: Serve) -> None:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        raise LookupError("no database")
+        if not app.state.database:
+            raise LookupError("no database")
         yield
 
-    with serve(FastAPI(lifespan=lifespan), lifespan="on") as server:
+    app = FastAPI(lifespan=lifespan)
+    app.state.database = None
+    with serve(app, lifespan="on") as server:
         server.join()
         assert not server.server.started
         assert "no database" in server.log.expect("Traceback").getMessage()

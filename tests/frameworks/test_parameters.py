@@ -240,7 +240,7 @@ def test_files_of_every_size(serve: Serve, size: int) -> None:
     """Three files and a field; the sizes stand at the edges of the server's and Python's buffers."""
     data = (bytes(range(251)) * (size // 251 + 1))[:size]
     digest = hashlib.sha256(data).hexdigest()
-    files = [
+    files: list[tuple[str, Any]] = [
         ("first", ("gr\u00fc\u00df.bin", data, "application/x-own")),
         ("rest", ("two", data)),
         ("rest", ("three.txt", b"three", "text/plain")),

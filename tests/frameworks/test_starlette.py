@@ -32,6 +32,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from tests.conftest import Serve
+from tests.frameworks.support import ReportingResponse
 from tests.support.asgi import WAIT, App, Notes, Receive, Scope, Send
 from tests.support.server import RunningServer
 
@@ -103,14 +104,11 @@ def make_app(notes: Notes, files: Path) -> Starlette:
 
     async def endless(request: Request) -> Response:
         async def ticks() -> AsyncIterator[bytes]:
-            try:
-                while True:
-                    yield b"tick\n" * 100
-                    await asyncio.sleep(0.001)
-            finally:
-                notes.put("endless closed")
+            while True:
+                yield b"tick\n" * 100
+                await asyncio.sleep(0.001)
 
-        return StreamingResponse(ticks())
+        return ReportingResponse(ticks(), notes, "endless closed")
 
     async def background(request: Request) -> Response:
         gate: asyncio.Event = request.app.state.gate
