@@ -2,6 +2,7 @@
 #include "loop/fd_watch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -63,11 +64,16 @@ cv_fd_table_traverse(cv_fd_table_t *table, visitproc visit, void *arg)
     return 0;
 }
 
-/* The entry of `fd`, in a table that reaches so far. */
+/* The entry of `fd`, in a table that reaches so far. Only a descriptor that is open lets the table grow: any other
+ * number may be as large as an int. */
 static cv_fd_entry_t *
 make_entry(cv_fd_table_t *table, int fd)
 {
     if (fd >= table->size) {
+        if (fcntl(fd, F_GETFD) < 0) {
+            cv_error_set(-errno);
+            return NULL;
+        }
         int size = table->size > 0 ? table->size : FIRST_SIZE;
         while (size <= fd) {
             size *= 2;
