@@ -133,7 +133,10 @@ def test_bad_choice_names_the_possible_ones(option: str, values: tuple[str, ...]
             '"<module>:<attribute>".',
         ),
         (["nowhere:app"], 'Error loading ASGI app. Could not import module "nowhere".'),
-        (["nowhere.at.all:app"], 'Error loading ASGI app. Could not import module "nowhere.at.all".'),
+        (
+            ["nowhere.at.all:app"],
+            'Error loading ASGI app. Could not import module "nowhere.at.all".',
+        ),
         ([".relative:app"], 'Error loading ASGI app. Could not import module ".relative".'),
         (
             ["applications:goodbye"],

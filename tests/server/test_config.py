@@ -250,7 +250,9 @@ def access_record(status: int) -> logging.LogRecord:
     return logging.LogRecord("uvicorn.access", logging.INFO, "", 1, message, arguments, None)
 
 
-@pytest.mark.parametrize(("status", "text"), [(200, "200 OK"), (404, "404 Not Found"), (599, "599 ")])
+@pytest.mark.parametrize(
+    ("status", "text"), [(200, "200 OK"), (404, "404 Not Found"), (599, "599 ")]
+)
 def test_access_formatter(status: int, text: str) -> None:
     fmt = LOGGING_CONFIG["formatters"]["access"]["fmt"]
     record = access_record(status)
