@@ -159,8 +159,7 @@ take_connection(AcceptorObject *self, int fd, const cv_sock_address_t *peer)
     }
     if (self->on_accept != NULL) {
         hand_over(self, fd, peer);
-    }
-    else {
+    } else {
         open_stream(self, fd, peer);
     }
     if (PyContext_Exit(context) < 0) {
@@ -211,8 +210,7 @@ survive(AcceptorObject *self, int error)
     (void)cv_error_set(-error);
     if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM) {
         cv_loop_handle_error(self->loop, "Exception in accept()", self->server);
-    }
-    else if (rest(self) < 0) {
+    } else if (rest(self) < 0) {
         cv_loop_handle_error(self->loop, "socket.accept() out of system resource", self->server);
     }
     return false;
@@ -229,8 +227,7 @@ acceptor_on_ready(cv_loop_watch_t *watch, int events)
         int fd = accept_one(self->fd, &peer);
         if (fd >= 0) {
             take_connection(self, fd, &peer);
-        }
-        else if (!survive(self, -fd)) {
+        } else if (!survive(self, -fd)) {
             break;
         }
     }
@@ -291,7 +288,8 @@ acceptor_fill(AcceptorObject *self, PyObject *on_accept, PyObject *server, long 
     }
     self->on_accept = on_accept != Py_None ? Py_NewRef(on_accept) : NULL;
     self->server = server != Py_None ? Py_NewRef(server) : NULL;
-    self->batch = backlog < 1 ? 1 : backlog < MAX_BATCH ? backlog : MAX_BATCH;
+    self->batch = backlog < 1 ? 1 : backlog < MAX_BATCH ? backlog
+                                                        : MAX_BATCH;
     self->watch.ready = acceptor_on_ready;
     self->guest.close = guest_close;
     self->context = PyContext_CopyCurrent();

@@ -85,8 +85,7 @@ cv_stream_release(StreamObject *self)
     close_object(self, hold);
     if (sock != NULL) { /* which must know that its number is gone */
         close_object(self, sock);
-    }
-    else {
+    } else {
         (void)close(fd);
     }
     if (exception != NULL) {
@@ -260,8 +259,7 @@ cv_stream_fail(StreamObject *self, const char *message)
     int result = 0;
     if (!PyErr_GivenExceptionMatches(exception, PyExc_OSError)) {
         result = report(self, message, exception);
-    }
-    else if (cv_stream_is_debug(self)) {
+    } else if (cv_stream_is_debug(self)) {
         cv_stream_log_failure(self, message, exception);
     }
     if (result < 0) {

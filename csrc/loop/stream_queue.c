@@ -77,8 +77,7 @@ cv_stream_queue_push(cv_stream_queue_t *queue, PyObject *data, size_t skip)
         result = skip >= (size_t)view.len
             ? 0
             : append(queue, base, (const char *)view.buf + skip, (size_t)view.len - skip);
-    }
-    else {
+    } else {
         result = append_copy(queue, &view, skip);
     }
     PyBuffer_Release(&view);

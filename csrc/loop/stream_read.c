@@ -68,8 +68,7 @@ on_no_data(StreamObject *self, ssize_t status)
 {
     if (status == 0) {
         on_eof(self);
-    }
-    else if (status != -EAGAIN && status != -EWOULDBLOCK) {
+    } else if (status != -EAGAIN && status != -EWOULDBLOCK) {
         (void)cv_error_set((int)status);
         cv_stream_fail(self, "Fatal read error on socket transport");
     }
@@ -145,17 +144,14 @@ read_buffered(StreamObject *self)
     Py_buffer view;
     if (get_buffer(self, protocol, &view) < 0) {
         cv_stream_fail(self, "Fatal error: protocol.get_buffer() call failed.");
-    }
-    else if (self->fd < 0 || self->conn_lost > 0) { /* get_buffer() aborted the transport */
+    } else if (self->fd < 0 || self->conn_lost > 0) { /* get_buffer() aborted the transport */
         PyBuffer_Release(&view);
-    }
-    else {
+    } else {
         ssize_t got = receive(self->fd, view.buf, (size_t)view.len);
         PyBuffer_Release(&view);
         if (got > 0) {
             buffer_updated(self, protocol, got);
-        }
-        else {
+        } else {
             on_no_data(self, got);
         }
     }
@@ -173,8 +169,7 @@ handle_events(StreamObject *self, int events)
     if ((events & UV_READABLE) && self->conn_lost == 0) {
         if (self->buffered) {
             read_buffered(self);
-        }
-        else {
+        } else {
             read_data(self);
         }
     }
@@ -199,8 +194,7 @@ cv_stream_on_ready(cv_loop_watch_t *watch, int events)
     Py_INCREF(self);
     if (PyContext_Enter(context) < 0) {
         cv_stream_fail(self, "Fatal error on transport");
-    }
-    else {
+    } else {
         handle_events(self, events);
         if (PyContext_Exit(context) < 0) {
             PyErr_WriteUnraisable((PyObject *)self);

@@ -118,7 +118,7 @@ cv_stream_state_add(PyObject *module)
         return NULL;
     }
     int failed = fill_names(self) < 0 || fill_imports(self) < 0
-                 || PyModule_AddObjectRef(module, ATTRIBUTE, (PyObject *)self) < 0;
+        || PyModule_AddObjectRef(module, ATTRIBUTE, (PyObject *)self) < 0;
     Py_DECREF(self); /* the module's reference remains */
     return failed ? NULL : self;
 }

@@ -154,7 +154,8 @@ static PyObject *
 stream_repr(PyObject *op)
 {
     StreamObject *self = (StreamObject *)op;
-    const char *phase = self->fd < 0 ? " closed" : self->closing ? " closing" : "";
+    const char *phase = self->fd < 0 ? " closed" : self->closing ? " closing"
+                                                                 : "";
     if (self->loop == NULL || self->loop_gone) {
         return PyUnicode_FromFormat("<%s%s fd=%d>", "StreamTransport", phase, self->number);
     }
@@ -495,8 +496,8 @@ import_base(void)
     }
     Py_ssize_t size = PyType_Check(base) ? ((PyTypeObject *)base)->tp_basicsize : -1;
     if (size != (Py_ssize_t)offsetof(StreamObject, weakrefs)) {
-        PyErr_Format(PyExc_ImportError, "asyncio's _FlowControlMixin has %zd bytes, not %zu: this Python is not known", size,
-                     offsetof(StreamObject, weakrefs));
+        PyErr_Format(PyExc_ImportError, "asyncio's _FlowControlMixin has %zd bytes, not %zu: unknown version of Python",
+                     size, offsetof(StreamObject, weakrefs));
         Py_CLEAR(base);
     }
     return base;

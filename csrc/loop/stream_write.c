@@ -54,7 +54,7 @@ fail_write(StreamObject *self, int status)
     cv_stream_fail(self, "Fatal write error on socket transport");
 }
 
-/* Sends from the queue until it is empty or the kernel takes no more. -1: the connection is lost, and it is dealt with. */
+/* Sends from the queue until it is empty or the kernel takes no more. -1: the connection is lost, which is dealt with. */
 static int
 send_queue(StreamObject *self)
 {
@@ -151,8 +151,7 @@ send_now(StreamObject *self, PyObject *data, Py_ssize_t *out_len)
     if (PyBytes_CheckExact(data)) {
         *out_len = PyBytes_GET_SIZE(data);
         sent = *out_len > 0 ? send_bytes(self->fd, PyBytes_AS_STRING(data), (size_t)*out_len) : 0;
-    }
-    else {
+    } else {
         Py_buffer view;
         if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
             cv_stream_fail(self, "Fatal write error on socket transport");
@@ -244,8 +243,7 @@ cv_stream_writelines(PyObject *op, PyObject *list)
     int result = 0;
     if (PySequence_Fast_GET_SIZE(fast) > 0 && self->conn_lost > 0) {
         result = count_lost_write(self);
-    }
-    else if (PySequence_Fast_GET_SIZE(fast) > 0) {
+    } else if (PySequence_Fast_GET_SIZE(fast) > 0) {
         bool at_once = self->queue.bytes == 0;
         result = queue_items(self, PySequence_Fast_ITEMS(fast), PySequence_Fast_GET_SIZE(fast));
         if (result == 0 && (!at_once || send_queue(self) == 0)) {
