@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -66,6 +67,26 @@ def factory() -> App:
 def factory_with_argument(name: str) -> App:
     """Want an argument that a factory does not get."""
     return make()
+
+
+class NotHealth(logging.Filter):
+    """Leaves requests for /health out of the access log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Look at the target among the record's arguments."""
+        return isinstance(record.args, tuple) and record.args[2] != "/health"
+
+
+def filtered() -> App:
+    """Put a filter on the access log."""
+    logging.getLogger("uvicorn.access").addFilter(NotHealth())
+    return make()
+
+
+async def reformat(scope: Scope) -> None:
+    """Give the access log another format, as late as in the lifespan."""
+    (handler,) = logging.getLogger("uvicorn.access").handlers
+    handler.setFormatter(logging.Formatter("%(name)s %(message)s"))
 
 
 def failing_factory() -> App:
@@ -157,6 +178,7 @@ async def leaving(scope: Scope) -> None:
 
 
 hello = make()
+reformatted = make(start=reformat)
 with_state = make(show_state, start=put_state)
 failing_start = make(start=fail)
 failing_stop = make(stop=fail)
