@@ -72,7 +72,7 @@ static bool
 may_keep_alive(const cv_conn_t *conn)
 {
     bool last = conn->env->draining || conn->expects_continue
-                || (conn->input_ended && cv_conn_waiting(conn) == 0);
+        || (conn->input_ended && cv_conn_waiting(conn) == 0);
     return conn->response.keep_alive && !last;
 }
 

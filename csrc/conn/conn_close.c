@@ -39,7 +39,7 @@ void
 cv_conn_finish(cv_conn_t *conn)
 {
     bool all_read = conn->request_complete && !conn->input_dropped && cv_conn_waiting(conn) == 0
-                    && !cv_transport_has_input(&conn->transport);
+        && !cv_transport_has_input(&conn->transport);
     if (all_read || conn->input_ended) {
         cv_conn_close(conn, false);
     } else {

@@ -119,7 +119,7 @@ static void
 drain(cv_conn_t *conn)
 {
     bool idle = conn->state == CV_CONN_IDLE && cv_conn_waiting(conn) == 0
-                && !cv_transport_has_input(&conn->transport);
+        && !cv_transport_has_input(&conn->transport);
     if (idle || conn->state == CV_CONN_DISCARD) {
         conn->close_after_write = true;
         cv_conn_need_flush(conn);

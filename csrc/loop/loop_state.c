@@ -59,11 +59,7 @@ static PyType_Spec state_spec = {
 static int
 fill_names(LoopStateObject *self)
 {
-    if ((self->str_callback = PyUnicode_InternFromString("callback")) == NULL ||
-        (self->str_context = PyUnicode_InternFromString("context")) == NULL ||
-        (self->str_delay = PyUnicode_InternFromString("delay")) == NULL ||
-        (self->str_when = PyUnicode_InternFromString("when")) == NULL ||
-        (self->str_loop = PyUnicode_InternFromString("loop")) == NULL) {
+    if ((self->str_callback = PyUnicode_InternFromString("callback")) == NULL || (self->str_context = PyUnicode_InternFromString("context")) == NULL || (self->str_delay = PyUnicode_InternFromString("delay")) == NULL || (self->str_when = PyUnicode_InternFromString("when")) == NULL || (self->str_loop = PyUnicode_InternFromString("loop")) == NULL) {
         return -1;
     }
     self->loop_kwnames = PyTuple_Pack(1, self->str_loop);

@@ -13,10 +13,12 @@
 #include "base/list.h"
 
 /* So many connections an event, so that accepting never starves the connections that are there. */
-enum { ACCEPTS_PER_EVENT = 32, RETRY_MS = 100 };
+enum { ACCEPTS_PER_EVENT = 32,
+       RETRY_MS = 100 };
 
 /* What one batch of accepts ended with, when it is not a negative errno. */
-enum { QUEUE_EMPTY = 0, BATCH_FULL = 1 };
+enum { QUEUE_EMPTY = 0,
+       BATCH_FULL = 1 };
 
 static int
 check_listens(int fd)

@@ -199,9 +199,7 @@ def test_while_send_waits(serve: Serve, notes: Notes, how: str) -> None:
 
 @WAYS
 @pytest.mark.parametrize("waiting", [1, 20])
-def test_with_pipelined_requests_behind(
-    serve: Serve, notes: Notes, how: str, waiting: int
-) -> None:
+def test_with_pipelined_requests_behind(serve: Serve, notes: Notes, how: str, waiting: int) -> None:
     """The open request hears of it at once, whatever stands behind it."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -296,7 +294,9 @@ def test_a_waiting_send_hears_of_it_while_reading_is_paused(
         client.send(UPLOAD % (1 << 30))
         assert notes.get() == "in"
         if how == "fin":
-            client.send(b"x" * (1 << 17))  # a FIN behind a stuck upload never leaves the client's kernel
+            client.send(
+                b"x" * (1 << 17)
+            )  # a FIN behind a stuck upload never leaves the client's kernel
         else:
             client.send_until_stuck(b"x" * 65536, 1 << 30, patience=0.3)
         assert notes.get() == "stuck"

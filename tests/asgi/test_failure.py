@@ -67,7 +67,9 @@ async def run_in_task(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @pytest.mark.parametrize(
-    "app", [fail_at_once, fail_after_a_turn, fail_after_receive, run_in_task], ids=lambda a: a.__name__
+    "app",
+    [fail_at_once, fail_after_a_turn, fail_after_receive, run_in_task],
+    ids=lambda a: a.__name__,
 )
 def test_failure_before_the_start(serve: Serve, app: App) -> None:
     with serve(app) as server:
@@ -299,9 +301,7 @@ def test_a_pipelined_request_behind_a_failure_is_not_answered(serve: Serve, note
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
 @pytest.mark.parametrize("turns", [0, 1])
-def test_system_exit_leaves_the_loop(
-    serve: Serve, kind: type[BaseException], turns: int
-) -> None:
+def test_system_exit_leaves_the_loop(serve: Serve, kind: type[BaseException], turns: int) -> None:
     """As from any other task: run() raises it at once."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -57,7 +57,12 @@ def test_every_key_type_and_value(serve: Serve, notes: Notes) -> None:
         "client": ("127.0.0.1", client_name[1]),
         "scheme": "http",
         "root_path": "",
-        "headers": [(b"host", b"h:80"), (b"x-two", b"1"), (b"x-two", b"2"), (b"content-length", b"2")],
+        "headers": [
+            (b"host", b"h:80"),
+            (b"x-two", b"1"),
+            (b"x-two", b"2"),
+            (b"content-length", b"2"),
+        ],
         "state": {},
         "method": "POST",
         "path": "/a b/c",

@@ -101,9 +101,7 @@ def test_the_error_comes_from_send_or_from_its_await(serve: Serve, notes: Notes)
 )
 @pytest.mark.parametrize("size", [0, 1, 5000, 300_000])
 @pytest.mark.parametrize("streamed", [False, True])
-def test_body_types(
-    serve: Serve, kind: Callable[[bytes], Any], size: int, streamed: bool
-) -> None:
+def test_body_types(serve: Serve, kind: Callable[[bytes], Any], size: int, streamed: bool) -> None:
     body = (b"0123456789abcdef" * (size // 16 + 1))[:size]
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -84,7 +84,7 @@ def test_a_task_factory_is_used(serve: Serve, notes: Notes) -> None:
         return Counted(coro, loop=loop, **options)
 
     def setup() -> None:
-        asyncio.get_running_loop().set_task_factory(factory)
+        asyncio.get_running_loop().set_task_factory(factory)  # type: ignore[arg-type]
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         notes.put(type(asyncio.current_task()))

@@ -22,8 +22,26 @@
 #include "conn/conn.h"
 
 /* What a script's step may be; its byte is taken modulo STEPS. */
-enum { SEND, TURN, RESPOND, BODY, BIG_BODY, FINAL, CONSUME, WANT_BODY, REFUSE, FAIL, CLOSE, ADVANCE, FLUSH, HEAR, FIN,
-       HANG_UP, DRAIN, EXPIRE, CALLBACK, STEPS };
+enum { SEND,
+       TURN,
+       RESPOND,
+       BODY,
+       BIG_BODY,
+       FINAL,
+       CONSUME,
+       WANT_BODY,
+       REFUSE,
+       FAIL,
+       CLOSE,
+       ADVANCE,
+       FLUSH,
+       HEAR,
+       FIN,
+       HANG_UP,
+       DRAIN,
+       EXPIRE,
+       CALLBACK,
+       STEPS };
 
 static uv_loop_t loop;
 static cv_conn_env_t env;

@@ -198,7 +198,12 @@ def main() -> None:
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()
-        loop.add_reader(0, lambda: (loop.remove_reader(0), setattr(server, "should_exit", True)))
+
+        def stop() -> None:
+            loop.remove_reader(0)
+            server.should_exit = True
+
+        loop.add_reader(0, stop)
         await server.serve(sockets=[socket.socket(fileno=int(fd))])
 
     with asyncio.Runner(loop_factory=loop_factory(kind)) as runner:

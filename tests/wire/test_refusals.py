@@ -135,7 +135,10 @@ REFUSED: dict[str, tuple[bytes, tuple[int, ...]]] = {
         (400,),
     ),
     "TE twice": (post(CHUNKED, CHUNKED, body=b"0\r\n\r\n"), (400,)),
-    "TE chunked, chunked": (post(b"Transfer-Encoding: chunked, chunked", body=b"0\r\n\r\n"), (400,)),
+    "TE chunked, chunked": (
+        post(b"Transfer-Encoding: chunked, chunked", body=b"0\r\n\r\n"),
+        (400,),
+    ),
     "TE chunked not last": (post(b"Transfer-Encoding: chunked, gzip", body=b"0\r\n\r\n"), (400,)),
     "TE chunked not last, in two fields": (
         post(CHUNKED, b"Transfer-Encoding: identity", body=b"0\r\n\r\n"),
@@ -192,12 +195,16 @@ def test_refused_byte_by_byte(split_server: RunningServer, name: str) -> None:
         assert_refused(split_server, client, *statuses)
 
 
-@pytest.mark.parametrize("name", ["CL and TE", "no Host", "nonsense", "unknown method", "folded line"])
+@pytest.mark.parametrize(
+    "name", ["CL and TE", "no Host", "nonsense", "unknown method", "folded line"]
+)
 def test_refused_behind_a_good_request(wire: RunningServer, name: str) -> None:
     """The good one is answered, then the bad one; what follows never counts."""
     data, statuses = REFUSED[name]
     with wire.connect() as client:
-        client.send(get(HOST, line=b"GET /good HTTP/1.1") + data + get(HOST, line=b"GET /x HTTP/1.1"))
+        client.send(
+            get(HOST, line=b"GET /good HTTP/1.1") + data + get(HOST, line=b"GET /x HTTP/1.1")
+        )
         assert client.read_response().body == b"/good?"
         assert_refused(wire, client, *statuses)
 

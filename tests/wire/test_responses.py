@@ -72,7 +72,14 @@ CASES = [
         b"",
     ),
     # ---- connection ----
-    Case("client closes", request("counted", "Connection: close"), 200, PLAIN | CLOSE, b"hello", CLOSED),
+    Case(
+        "client closes",
+        request("counted", "Connection: close"),
+        200,
+        PLAIN | CLOSE,
+        b"hello",
+        CLOSED,
+    ),
     Case(
         "close in a list",
         request("counted", "Connection: x, Close"),
@@ -90,7 +97,9 @@ CASES = [
         CLOSED,
     ),
     Case("app closes", request("closing"), 200, COUNTED | CLOSE, b"hello", CLOSED),
-    Case("keep-alive spelt out", request("counted", "Connection: keep-alive"), 200, PLAIN, b"hello"),
+    Case(
+        "keep-alive spelt out", request("counted", "Connection: keep-alive"), 200, PLAIN, b"hello"
+    ),
     Case("1.0", request("counted", version="1.0"), 200, PLAIN | CLOSE, b"hello", CLOSED),
     Case(
         "1.0 keeps alive when asked",
@@ -130,7 +139,9 @@ CASES = [
         COUNTED | KEEP,
         b"hello",
     ),
-    Case("1.0 without Host", b"GET /counted HTTP/1.0\r\n\r\n", 200, PLAIN | CLOSE, b"hello", CLOSED),
+    Case(
+        "1.0 without Host", b"GET /counted HTTP/1.0\r\n\r\n", 200, PLAIN | CLOSE, b"hello", CLOSED
+    ),
     # ---- requests ----
     Case("leading CRLF", b"\r\n\r\n" + request("counted"), 200, PLAIN, b"hello"),
     Case(
@@ -140,10 +151,17 @@ CASES = [
         PLAIN,
         b"hello",
     ),
-    Case("upgrade is ignored", request("counted", "Connection: upgrade", "Upgrade: h2c"), 200, PLAIN, b"hello"),
+    Case(
+        "upgrade is ignored",
+        request("counted", "Connection: upgrade", "Upgrade: h2c"),
+        200,
+        PLAIN,
+        b"hello",
+    ),
     Case(
         "chunked body",
-        request("echo", "Transfer-Encoding: chunked", method="POST") + b"3\r\nabc\r\n02\r\nde\r\n0\r\n\r\n",
+        request("echo", "Transfer-Encoding: chunked", method="POST")
+        + b"3\r\nabc\r\n02\r\nde\r\n0\r\n\r\n",
         200,
         PLAIN,
         b"abcde",
@@ -409,7 +427,9 @@ def test_no_continue_when_the_body_is_there(wire: RunningServer) -> None:
 def test_no_continue_for_http_1_0(wire: RunningServer) -> None:
     with wire.connect() as client:
         client.send(
-            request("echo", "Expect: 100-continue", "Content-Length: 2", method="PUT", version="1.0")
+            request(
+                "echo", "Expect: 100-continue", "Content-Length: 2", method="PUT", version="1.0"
+            )
         )
         client.send(b"ok")
         assert client.read_response().body == b"ok"

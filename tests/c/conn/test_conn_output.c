@@ -208,7 +208,8 @@ TEST(a_full_socket_is_waited_for)
 TEST(pieces_may_follow_while_the_socket_is_full)
 {
     static char got[sizeof(big)];
-    enum { PIECE = 5000, PIECES = 100 };
+    enum { PIECE = 5000,
+           PIECES = 100 };
     fixture_t *f = new_asked();
     shrink_socket(f);
     CHECK_EQ(cv_conn_respond(f->conn, 200), 0);
