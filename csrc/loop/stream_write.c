@@ -54,7 +54,7 @@ fail_write(StreamObject *self, int status)
     cv_stream_fail(self, "Fatal write error on socket transport");
 }
 
-/* Sends from the queue until it is empty or the kernel takes no more. -1: the connection is lost, which is dealt with. */
+/* Sends from the queue until it is empty or the kernel takes no more. -1: the connection is lost; it is dealt with. */
 static int
 send_queue(StreamObject *self)
 {
