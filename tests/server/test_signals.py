@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.asgi import WAIT
-from tests.support.server_process import get, read_until, serve_application
+from tests.support.server_process import ServerProcess, get, read_until, serve_application
 
 CONNECTIONS = "INFO:     Waiting for connections to close. (CTRL+C to force quit)"
 BACKGROUND = "INFO:     Waiting for background tasks to complete. (CTRL+C to force quit)"
@@ -202,6 +202,40 @@ def test_sigint_stops_a_server_that_was_started_with_sigint_ignored() -> None:
         assert "INFO:     Application shutdown complete." in server.errors()
 
 
+SLOW_MODULE = """
+import sys, time
+print("importing", file=sys.stderr, flush=True)
+time.sleep(60)
+"""
+
+
+def test_sigint_during_the_import_ends_the_process_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "slow_module.py").write_text(SLOW_MODULE)
+    with ServerProcess("slow_module:app", "--app-dir", str(tmp_path)) as server:
+        server.stderr.expect("importing")
+        assert server.stop() == 128 + signal.SIGINT
+        assert server.errors() == ["importing"]
+
+
+def test_sigterm_during_the_import_stops_process_1(tmp_path: Path) -> None:
+    if not _can_unshare():
+        pytest.skip("a process namespace needs root and unshare")
+    (tmp_path / "slow_module.py").write_text(SLOW_MODULE)
+    arguments = ("slow_module:app", "--app-dir", str(tmp_path))
+    with ServerProcess(*arguments, prefix=UNSHARE) as server:
+        server.stderr.expect("importing")
+        os.kill(_only_child(server.process.pid), signal.SIGTERM)
+        assert server.wait() == 128 + signal.SIGTERM
+
+
+UNSHARE = ("unshare", "-pf", "--mount-proc", "--kill-child")
+
+
+def _only_child(parent: int) -> int:
+    (child,) = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return int(child)
+
+
 def _can_unshare() -> bool:
     if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("unshare") is None:
         return False
@@ -215,11 +249,8 @@ def _can_unshare() -> bool:
 def test_signals_stop_process_1(name: str, number: signal.Signals, code: int) -> None:
     if not _can_unshare():
         pytest.skip("a process namespace needs root and unshare")
-    prefix = ("unshare", "-pf", "--mount-proc", "--kill-child")
-    with serve_application(name, prefix=prefix) as server:
+    with serve_application(name, prefix=UNSHARE) as server:
         server.stderr.expect("running on" if name == "hello" else "hanging")
         assert server.stderr.lines[0] == "INFO:     Started server process [1]"
-        parent = server.process.pid
-        (child,) = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        os.kill(int(child), number)
+        os.kill(_only_child(server.process.pid), number)
         assert server.wait() == code
