@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from types import FrameType
 from typing import Any
 
 Scope = MutableMapping[str, Any]
@@ -122,7 +125,15 @@ async def hang_deaf(scope: Scope) -> None:
 
 
 async def block(scope: Scope) -> None:
-    """Don't even let the event loop run."""
+    """Don't even let the event loop run; say which SIGINTs the server has handled."""
+    handler: Any = signal.getsignal(signal.SIGINT)
+    handled = itertools.count(1)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        handler(number, frame)
+        say(f"handled {next(handled)}")
+
+    signal.signal(signal.SIGINT, handle)
     say("blocking")
     time.sleep(60)
 
