@@ -211,6 +211,7 @@ def test_descriptor_of_a_transport_is_not_for_others(factory) -> None:
         if factory is cuvee.new_event_loop or sys.version_info >= (3, 12):
             with pytest.raises(RuntimeError, match=message):
                 await loop.sock_recv(first, 10)
+        if factory is cuvee.new_event_loop:  # 3.14's own closes the socket
             with pytest.raises(RuntimeError, match=message):
                 await loop.create_connection(Recorder, sock=first)
         second.send(b"for the protocol")
