@@ -6,7 +6,8 @@ handled here. The C half of the loop calls the functions below; nothing else in 
 with an underscore from asyncio.
 
 ===============================================  ===================================================
-`asyncio.events._set_running_loop`               says which loop runs in this thread
+`asyncio.events._set_running_loop`,              says which loop runs in this thread
+`_get_running_loop`
 `asyncio.base_events.BaseEventLoop`              the base class; of its private half the loop
                                                  uses `_check_running`, `_check_callback`,
                                                  `_set_coroutine_origin_tracking`, the two
@@ -56,6 +57,7 @@ else:
 
 base_create_task = asyncio.BaseEventLoop.create_task
 set_running_loop: Callable[[asyncio.AbstractEventLoop | None], None] = events._set_running_loop
+get_running_loop = events._get_running_loop
 
 # Parameters of _format_callback_source: 3.13.4 and 3.14 take `debug` and hide arguments without it.
 _FORMAT_TAKES_DEBUG = "debug" in format_helpers._format_callback_source.__code__.co_varnames

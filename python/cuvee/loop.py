@@ -91,5 +91,7 @@ def new_event_loop() -> Loop:
 
 def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
     """Run a coroutine in a new event loop of this kind, as `asyncio.run` does in asyncio's own."""
+    if private.get_running_loop() is not None:  # which a runner would trip over
+        raise RuntimeError("cuvee.loop.run() cannot be called from a running event loop")
     with asyncio.Runner(debug=debug, loop_factory=new_event_loop) as runner:
         return runner.run(main)
