@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -98,9 +99,15 @@ def own_fields(response: httpx.Response) -> list[tuple[str, str]]:
 
 def on_loop(server: RunningServer, function: Callable[[], object]) -> None:
     """Have the server's loop call `function`, and wait until it has."""
+    called = threading.Event()
+
+    def call() -> None:
+        function()
+        called.set()
+
     assert server.loop is not None
-    server.loop.call_soon_threadsafe(function)
-    server.settle()
+    server.loop.call_soon_threadsafe(call)
+    assert called.wait(WAIT)
 
 
 def take(notes: Notes, count: int) -> list[Any]:
