@@ -116,6 +116,7 @@ int cv_stream_maybe_resume(StreamObject *self);
 PyObject *cv_stream_set_limits(PyObject *op, PyObject *args, PyObject *kwargs);
 PyObject *cv_stream_get_limits(PyObject *op, PyObject *unused);
 PyObject *cv_stream_make_empty_waiter(PyObject *op, PyObject *unused);
+PyObject *cv_stream_make_lost_waiter(PyObject *op, PyObject *unused);
 PyObject *cv_stream_reset_empty_waiter(PyObject *op, PyObject *unused);
 
 /* Completes the empty waiter, if somebody waits: with `exception` (borrowed), or None as its result. */

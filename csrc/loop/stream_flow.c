@@ -115,11 +115,10 @@ cv_stream_wake_empty_waiter(StreamObject *self, PyObject *exception)
     return failed ? -1 : 0;
 }
 
-PyObject *
-cv_stream_make_empty_waiter(PyObject *op, PyObject *unused)
+/* Sets the future that stands for "nothing may be written now" (borrowed). */
+static PyObject *
+make_waiter(StreamObject *self)
 {
-    (void)unused;
-    StreamObject *self = (StreamObject *)op;
     if (self->empty_waiter != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "Empty waiter is already set");
         return NULL;
@@ -129,13 +128,28 @@ cv_stream_make_empty_waiter(PyObject *op, PyObject *unused)
         return NULL;
     }
     self->empty_waiter = PyObject_CallMethodNoArgs(self->loop, self->state->str_create_future);
-    if (self->empty_waiter == NULL) {
+    return self->empty_waiter;
+}
+
+PyObject *
+cv_stream_make_empty_waiter(PyObject *op, PyObject *unused)
+{
+    (void)unused;
+    StreamObject *self = (StreamObject *)op;
+    if (make_waiter(self) == NULL) {
         return NULL;
     }
     if (self->queue.bytes == 0 && cv_stream_wake_empty_waiter(self, NULL) < 0) {
         return NULL;
     }
     return Py_NewRef(self->empty_waiter);
+}
+
+PyObject *
+cv_stream_make_lost_waiter(PyObject *op, PyObject *unused)
+{
+    (void)unused;
+    return Py_XNewRef(make_waiter((StreamObject *)op));
 }
 
 PyObject *

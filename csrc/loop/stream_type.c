@@ -453,6 +453,9 @@ static PyMethodDef stream_methods[] = {
      PyDoc_STR("_call_connection_lost($self, exc, /)\n--\n\nCalled by the loop when the connection is over.")},
     {"_make_empty_waiter", cv_stream_make_empty_waiter, METH_NOARGS,
      PyDoc_STR("_make_empty_waiter($self)\n--\n\nA future that is done when nothing is queued any more.")},
+    {"_make_lost_waiter", cv_stream_make_lost_waiter, METH_NOARGS,
+     PyDoc_STR("_make_lost_waiter($self)\n--\n\n"
+               "A future that fails when the connection ends; until _reset_empty_waiter() nothing can be written.")},
     {"_reset_empty_waiter", cv_stream_reset_empty_waiter, METH_NOARGS,
      PyDoc_STR("_reset_empty_waiter($self)\n--\n\nAllow writes again after _make_empty_waiter().")},
     {NULL, NULL, 0, NULL},

@@ -37,6 +37,12 @@ def _is_tls(sock: object) -> bool:
     return ssl_module is not None and isinstance(sock, ssl_module.SSLSocket)
 
 
+def _fail_too(future: asyncio.Future[Any], reason: asyncio.Future[None]) -> None:
+    error = reason.exception()
+    if error is not None and not future.done():
+        future.set_exception(error)
+
+
 class StreamsMixin(_core.LoopCore, private.BaseLoop):  # type: ignore[misc]  # positional in C
     """Stream connections, servers, `sock_*` and `sendfile`."""
 
@@ -210,8 +216,18 @@ class StreamsMixin(_core.LoopCore, private.BaseLoop):  # type: ignore[misc]  # p
         if self.get_debug() and sock.gettimeout() != 0:
             raise ValueError("the socket must be non-blocking")
 
-    async def _wait_for_fd(self, fd: int, attempt: Callable[[], T], *, writing: bool) -> T:
-        """Wait until `attempt` does not block, calling it each time when `fd` is ready."""
+    async def _wait_for_fd(
+        self,
+        fd: int,
+        attempt: Callable[[], T],
+        *,
+        writing: bool,
+        lost: asyncio.Future[None] | None = None,
+    ) -> T:
+        """Wait until `attempt` does not block, calling it each time when `fd` is ready.
+
+        If `lost` fails meanwhile, so does this.
+        """
 
         def try_again(future: asyncio.Future[T]) -> None:
             if future.done():  # cancelled, in this turn
@@ -234,12 +250,17 @@ class StreamsMixin(_core.LoopCore, private.BaseLoop):  # type: ignore[misc]  # p
         )
         future: asyncio.Future[T] = self.create_future()
         handle = add(fd, try_again, future)
+        give_up = functools.partial(_fail_too, future)
+        if lost is not None:
+            lost.add_done_callback(give_up)
         try:
             return await future
         finally:
+            if lost is not None:
+                lost.remove_done_callback(give_up)
             if not handle.cancelled():  # else another call has taken the place of this one
                 remove(fd)
-            del future  # its exception holds this frame
+            del future, give_up  # the future's exception holds this frame
 
     async def _wait_for_sock(
         self, sock: socket.socket, attempt: Callable[[], T], *, writing: bool
@@ -331,7 +352,14 @@ class StreamsMixin(_core.LoopCore, private.BaseLoop):  # type: ignore[misc]  # p
 
     # ---- sendfile
 
-    async def _sendfile_to_fd(self, fd: int, file: Any, offset: int, count: int | None) -> int:
+    async def _sendfile_to_sock(
+        self,
+        sock: socket.socket,
+        file: Any,
+        offset: int,
+        count: int | None,
+        lost: asyncio.Future[None] | None = None,
+    ) -> int:
         """Send from `offset` on, `count` bytes or all, and leave the file's position behind them."""
         try:
             source: int = file.fileno()
@@ -346,7 +374,8 @@ class StreamsMixin(_core.LoopCore, private.BaseLoop):  # type: ignore[misc]  # p
             """Return whether that was all."""
             nonlocal sent
             left = _SENDFILE_BLOCK if count is None else min(count - sent, _SENDFILE_BLOCK)
-            block = os.sendfile(fd, source, offset + sent, left)
+            # The number is asked for each time: once closed it may be another connection's.
+            block = os.sendfile(sock.fileno(), source, offset + sent, left)
             sent += block
             return block == 0 or sent == count
 
@@ -356,7 +385,7 @@ class StreamsMixin(_core.LoopCore, private.BaseLoop):  # type: ignore[misc]  # p
             except (BlockingIOError, InterruptedError):
                 done = False
             while not done:
-                done = await self._wait_for_fd(fd, send_block, writing=True)
+                done = await self._wait_for_fd(sock.fileno(), send_block, writing=True, lost=lost)
         except OSError as error:
             if sent == 0:  # not a file that can be mapped, for one
                 raise asyncio.SendfileNotAvailableError("os.sendfile call failed") from error
@@ -371,9 +400,8 @@ class StreamsMixin(_core.LoopCore, private.BaseLoop):  # type: ignore[misc]  # p
     async def _sock_sendfile_native(
         self, sock: socket.socket, file: Any, offset: int, count: int | None
     ) -> int:
-        fd = sock.fileno()
-        self._ensure_fd_no_transport(fd)
-        return await self._sendfile_to_fd(fd, file, offset, count)
+        self._ensure_fd_no_transport(sock)
+        return await self._sendfile_to_sock(sock, file, offset, count)
 
     async def _sendfile_native(
         self, transp: _core.StreamTransport, file: Any, offset: int, count: int | None
@@ -384,7 +412,9 @@ class StreamsMixin(_core.LoopCore, private.BaseLoop):  # type: ignore[misc]  # p
         waiter = transp._make_empty_waiter()
         try:
             await waiter
-            return await self._sendfile_to_fd(transp._sock_fd, file, offset, count)
+            transp._reset_empty_waiter()
+            lost = transp._make_lost_waiter()
+            return await self._sendfile_to_sock(transp._sock, file, offset, count, lost)
         finally:
             transp._reset_empty_waiter()
             if resume:

@@ -266,6 +266,30 @@ def test_sendfile_to_a_peer_that_goes(factory, tmp_path: Path) -> None:
     run_on(factory, main())
 
 
+def test_sendfile_on_a_transport_that_is_aborted(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(4_000_000))
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        errors = Errors()
+        protocol = Recorder()
+        transport, peer = await connected_to_socket(protocol, small=True)
+        with path.open("rb") as file:
+            sending = asyncio.create_task(loop.sendfile(transport, file))
+            await turns()
+            transport.abort()
+            with pytest.raises(ConnectionError):
+                await sending
+        with path.open("rb") as file, pytest.raises(RuntimeError, match="Transport is closing"):
+            await loop.sendfile(transport, file)
+        await protocol.until_called("lost")
+        assert errors.contexts == []
+        peer.close()
+
+    run_here(main())
+
+
 @on_both_loops
 def test_what_is_no_file_is_sent_through_write(factory, tmp_path: Path) -> None:
     import io
