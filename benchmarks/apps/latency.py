@@ -36,15 +36,17 @@ async def respond(send: Send, text: str = "hello") -> None:
 
 
 class Ticker:
-    """A timer every 10 ms, and how late each was."""
+    """A timer every 10 ms, how late each was, and the bytes of bodies meanwhile."""
 
     def __init__(self) -> None:
         self.late: list[float] = []
+        self.moved = 0
         self.handle: asyncio.TimerHandle | None = None
 
     def begin(self) -> None:
         """Start."""
         self.late = []
+        self.moved = 0
         self._next(asyncio.get_running_loop())
 
     def end(self) -> list[float]:
@@ -124,7 +126,10 @@ async def upload(receive: Receive) -> None:
     """Receive a body."""
     while True:
         message = await receive()
-        if message["type"] != "http.request" or not message["more_body"]:
+        if message["type"] != "http.request":
+            return
+        ticker.moved += len(message["body"])
+        if not message["more_body"]:
             return
 
 
@@ -133,6 +138,7 @@ async def stream(send: Send) -> None:
     await start(send, GIBIBYTE)
     for _ in range(GIBIBYTE // len(PIECE)):
         await piece(send, PIECE)
+        ticker.moved += len(PIECE)
     await piece(send, b"", more=False)
 
 
@@ -161,5 +167,5 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
     elif name == "begin":
         ticker.begin()
     elif name == "end":
-        text = json.dumps(ticker.end())
+        text = json.dumps({"late": ticker.end(), "moved": ticker.moved})
     await respond(send, text)
