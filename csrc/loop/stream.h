@@ -166,6 +166,12 @@ void cv_stream_log_failure(StreamObject *self, const char *message, PyObject *ex
 /* Warns when what began at `began` (cv_loop_time) took longer than the slow_callback_duration of `loop`. */
 void cv_stream_log_if_slow(StreamObject *self, PyObject *loop, double began);
 
+/* ---- what can be asked of a stream (stream_info.c) ----------------------------------------------------------- */
+
+PyObject *cv_stream_repr(PyObject *op);
+PyObject *cv_stream_get_extra_info(PyObject *op, PyObject *args, PyObject *kwargs);
+extern PyGetSetDef cv_stream_getset[];
+
 /* ---- types (stream_type.c, stream_accept.c) ------------------------------------------------------------------ */
 
 /* Makes the types of streams and adds them to `module` (called once, by cv_loop_setup_types). */

@@ -19,8 +19,8 @@
     X(connection_made) X(data_received) X(eof_received) X(connection_lost) X(pause_writing) X(resume_writing)  \
     X(get_buffer) X(buffer_updated) X(call_exception_handler) X(get_debug) X(_attach) X(_detach)               \
     X(_call_connection_lost) X(_begin_reading) X(_open_streams) X(socket) X(sockname) X(peername) X(close)     \
-    X(getsockname) X(getpeername) X(fileno) X(makefile) X(done) X(set_result) X(set_exception)                 \
-    X(create_future) X(debug) X(warning) X(exc_info) X(call_later) X(start) X(slow_callback_duration) X(rb)
+    X(getsockname) X(getpeername) X(makefile) X(done) X(set_result) X(set_exception)                 \
+    X(create_future) X(debug) X(exc_info) X(start) X(slow_callback_duration) X(rb)
 
 typedef struct {
     PyObject_HEAD

@@ -150,73 +150,7 @@ stream_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
-static PyObject *
-stream_repr(PyObject *op)
-{
-    StreamObject *self = (StreamObject *)op;
-    const char *phase = self->fd < 0 ? " closed" : self->closing ? " closing"
-                                                                 : "";
-    if (self->loop == NULL || self->loop_gone) {
-        return PyUnicode_FromFormat("<%s%s fd=%d>", "StreamTransport", phase, self->number);
-    }
-    const char *reads = self->watched & UV_READABLE ? "polling" : "idle";
-    const char *writes = self->watched & UV_WRITABLE ? "polling" : "idle";
-    return PyUnicode_FromFormat("<%s%s fd=%d read=%s write=<%s, bufsize=%zu>>", "StreamTransport", phase, self->number,
-                                reads, writes, self->queue.bytes);
-}
-
 /* ---- asyncio.BaseTransport and asyncio.ReadTransport ------------------------------------------------------------ */
-
-/* The TransportSocket (borrowed); NULL without an exception when the socket was closed before anybody asked. */
-static PyObject *
-socket_face(StreamObject *self)
-{
-    if (self->sock_face == NULL) {
-        PyObject *sock = cv_stream_socket(self);
-        if (sock != NULL) {
-            self->sock_face = PyObject_CallOneArg(self->state->transport_socket, sock);
-        }
-    }
-    return self->sock_face;
-}
-
-/* What asyncio keeps in every transport's `extra` (new reference); NULL without an exception when it has no `name`. */
-static PyObject *
-standard_extra(StreamObject *self, PyObject *name)
-{
-    if (PyUnicode_Compare(name, self->state->str_socket) == 0) {
-        return Py_XNewRef(socket_face(self));
-    }
-    if (PyUnicode_Compare(name, self->state->str_peername) == 0) {
-        return Py_NewRef(self->peername);
-    }
-    if (PyUnicode_Compare(name, self->state->str_sockname) == 0) {
-        return Py_NewRef(self->sockname);
-    }
-    return NULL;
-}
-
-static PyObject *
-stream_get_extra_info(PyObject *op, PyObject *args, PyObject *kwargs)
-{
-    static char *names[] = {"name", "default", NULL};
-    StreamObject *self = (StreamObject *)op;
-    PyObject *name, *fallback = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:get_extra_info", names, &name, &fallback)) {
-        return NULL;
-    }
-    PyObject *found = NULL;
-    if (self->base.extra != NULL) {
-        found = Py_XNewRef(PyDict_GetItemWithError(self->base.extra, name)); /* borrowed-ref OK: taken at once */
-    }
-    if (found == NULL && !PyErr_Occurred() && PyUnicode_Check(name)) {
-        found = standard_extra(self, name);
-    }
-    if (found == NULL && !PyErr_Occurred()) {
-        found = Py_NewRef(fallback);
-    }
-    return found;
-}
 
 static PyObject *
 stream_is_closing(PyObject *op, PyObject *unused)
@@ -373,41 +307,7 @@ stream_call_connection_lost(PyObject *op, PyObject *exception)
     return cv_stream_finish((StreamObject *)op, exception) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-/* ---- attributes that asyncio and its users look at -------------------------------------------------------------- */
-
-static PyObject *
-stream_get_sock(PyObject *op, void *unused)
-{
-    (void)unused;
-    PyObject *sock = cv_stream_socket((StreamObject *)op);
-    if (sock == NULL && PyErr_Occurred()) {
-        return NULL;
-    }
-    return Py_NewRef(sock != NULL ? sock : Py_None);
-}
-
-static PyObject *
-stream_get_loop(PyObject *op, void *unused)
-{
-    (void)unused;
-    StreamObject *self = (StreamObject *)op;
-    return Py_NewRef(self->loop != NULL ? self->loop : Py_None);
-}
-
-static PyObject *
-stream_get_is_protocol_paused(PyObject *op, void *unused)
-{
-    (void)unused;
-    return PyBool_FromLong(((StreamObject *)op)->protocol_paused);
-}
-
-static PyGetSetDef stream_getset[] = {
-    {"_sock", stream_get_sock, NULL, "The socket, or None once it is closed.", NULL},
-    {"_loop", stream_get_loop, NULL, "The loop, or None after connection_lost().", NULL},
-    {"_protocol_paused", stream_get_is_protocol_paused, NULL, "pause_writing() was called, resume_writing() not yet.",
-     NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
+/* ---- the type ---------------------------------------------------------------------------------------------------- */
 
 static PyMemberDef stream_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(StreamObject, weakrefs), READONLY, NULL},
@@ -416,7 +316,7 @@ static PyMemberDef stream_members[] = {
 };
 
 static PyMethodDef stream_methods[] = {
-    {"get_extra_info", (PyCFunction)(void (*)(void))stream_get_extra_info, METH_VARARGS | METH_KEYWORDS,
+    {"get_extra_info", (PyCFunction)(void (*)(void))cv_stream_get_extra_info, METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR("get_extra_info($self, name, default=None)\n--\n\nInformation about the connection.")},
     {"is_closing", stream_is_closing, METH_NOARGS,
      PyDoc_STR("is_closing($self)\n--\n\nWhether the transport is closing or closed.")},
@@ -470,10 +370,10 @@ static PyType_Slot stream_slots[] = {
     {Py_tp_clear, stream_clear},
     {Py_tp_finalize, stream_finalize},
     {Py_tp_dealloc, stream_dealloc},
-    {Py_tp_repr, stream_repr},
+    {Py_tp_repr, cv_stream_repr},
     {Py_tp_methods, stream_methods},
     {Py_tp_members, stream_members},
-    {Py_tp_getset, stream_getset},
+    {Py_tp_getset, cv_stream_getset},
     {0, NULL},
 };
 
