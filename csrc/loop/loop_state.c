@@ -59,8 +59,21 @@ static PyType_Spec state_spec = {
 static int
 fill_names(LoopStateObject *self)
 {
-    if ((self->str_callback = PyUnicode_InternFromString("callback")) == NULL || (self->str_context = PyUnicode_InternFromString("context")) == NULL || (self->str_delay = PyUnicode_InternFromString("delay")) == NULL || (self->str_when = PyUnicode_InternFromString("when")) == NULL || (self->str_loop = PyUnicode_InternFromString("loop")) == NULL) {
-        return -1;
+    const struct {
+        PyObject **slot;
+        const char *text;
+    } names[] = {
+        {&self->str_callback, "callback"},
+        {&self->str_context, "context"},
+        {&self->str_delay, "delay"},
+        {&self->str_when, "when"},
+        {&self->str_loop, "loop"},
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        *names[i].slot = PyUnicode_InternFromString(names[i].text);
+        if (*names[i].slot == NULL) {
+            return -1;
+        }
     }
     self->loop_kwnames = PyTuple_Pack(1, self->str_loop);
     return self->loop_kwnames != NULL ? 0 : -1;
