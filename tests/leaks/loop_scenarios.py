@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -27,8 +28,11 @@ from tests.support.measured import Measure
 
 Round = Callable[[], Awaitable[None]]
 
-listening = socket.create_server(("127.0.0.1", 0), backlog=512)
-"""What all servers listen on: a port a round would use up the system's."""
+
+@functools.cache
+def listening() -> socket.socket:
+    """Return what all servers listen on: a port a round would use up the system's."""
+    return socket.create_server(("127.0.0.1", 0), backlog=512)
 
 
 def nothing(*args: Any) -> None:
@@ -126,8 +130,8 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 async def streams() -> None:
     """A server, a connection, an echo of small and large pieces."""
-    server = await asyncio.start_server(echo, sock=listening.dup())
-    port = listening.getsockname()[1]
+    server = await asyncio.start_server(echo, sock=listening().dup())
+    port = listening().getsockname()[1]
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for piece in (b"x", b"y" * 100_000):
         writer.write(piece)
@@ -215,7 +219,7 @@ def reset_at_close(writer: asyncio.StreamWriter) -> None:
 
 def new_server() -> tuple[cuvee.Server, socket.socket, int]:
     """Return a server, the socket that it is to listen on, and the port."""
-    listener = listening.dup()
+    listener = listening().dup()
     config = cuvee.Config(hello, log_config=None, log_level="critical", lifespan="off")
     config.access_log = False
     return cuvee.Server(config), listener, listener.getsockname()[1]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 from tests.support.measured import MeasuredServer
@@ -129,11 +130,14 @@ def pipelined_and_gone(client: RawClient) -> None:
     client.rst()
 
 
+numbers = itertools.count()
+
+
 def unlike(server: MeasuredServer, count: int) -> None:
     """No two requests have a path, a query, a field or a value in common: no cache may keep them."""
     with server.connect() as client:
-        for number in range(count):
-            unique = f"{count}-{number}"
+        for _ in range(count):
+            unique = f"unique-{next(numbers)}"
             fields = (f"X-{unique}: a", f"X-Value: {unique}")
             assert client.ask(f"/hello/{unique}?q={unique}", *fields).status == 200
 
