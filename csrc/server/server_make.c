@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/server_make.h"
+
+#include "asgi/scope.h"
+#include "observe/access_log_type.h"
+#include "py/errors.h"
+#include "server/in_foreign_loop.h"
+#include "server/on_cuvee_loop.h"
+
+static const char server_name[] = "cuvee";
+
+static bool
+is_coroutine_function(PyObject *function)
+{
+    if (PyMethod_Check(function)) {
+        function = PyMethod_GET_FUNCTION(function);
+    }
+    return PyFunction_Check(function)
+        && (((PyCodeObject *)PyFunction_GET_CODE(function))->co_flags & CO_COROUTINE) != 0;
+}
+
+/* True when calling `app` runs no code of its own but makes a coroutine. */
+static bool
+is_coroutine_app(PyObject *app)
+{
+    if (is_coroutine_function(app)) {
+        return true;
+    }
+    if (PyFunction_Check(app) || PyMethod_Check(app) || PyType_Check(app)) {
+        return false;
+    }
+    PyObject *call = PyObject_GetAttrString((PyObject *)Py_TYPE(app), "__call__");
+    if (call == NULL) {
+        PyErr_Clear();
+        return false;
+    }
+    bool is = is_coroutine_function(call);
+    Py_DECREF(call);
+    return is;
+}
+
+static int
+set_access(cv_service_t *service, PyObject *access)
+{
+    if (access == Py_None) {
+        return 0;
+    }
+    service->access = Py_NewRef(access);
+    service->access_log = cv_access_log_from_object(access);
+    if (service->access_log == NULL && !PyCallable_Check(access)) {
+        PyErr_SetString(PyExc_TypeError, "access_log must be an AccessLog, a callable or None");
+        return -1;
+    }
+    return 0;
+}
+
+static int
+make_dicts(cv_service_t *service, const char *asgi_version, PyObject *state)
+{
+    const cv_names_t *names = &service->state->names;
+    service->lifespan_state = state == Py_None ? PyDict_New() : Py_NewRef(state);
+    service->asgi = PyDict_New();
+    PyObject *version = PyUnicode_FromString(asgi_version);
+    if (service->lifespan_state == NULL || service->asgi == NULL || version == NULL
+        || PyDict_SetItem(service->asgi, names->version, version) < 0
+        || PyDict_SetItem(service->asgi, names->spec_version, names->spec_2_3) < 0) {
+        Py_XDECREF(version);
+        return -1;
+    }
+    Py_DECREF(version);
+    service->root_path_bytes = PyUnicode_AsUTF8String(service->root_path);
+    service->scope_template = service->root_path_bytes == NULL ? NULL : cv_scope_make_template(service);
+    return service->scope_template == NULL ? -1 : 0;
+}
+
+typedef struct {
+    PyObject *app, *loop, *root_path, *state, *access, *log;
+    const char *asgi_version;
+    double keep_alive, head_timeout;
+    int date_header, server_header;
+} server_args_t;
+
+static int
+parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
+{
+    static char *keywords[] = {"app", "loop", "root_path", "state", "asgi_version", "keep_alive", "head_timeout",
+                               "date_header", "server_header", "access_log", "log", NULL};
+    *out = (server_args_t){
+        .state = Py_None,
+        .access = Py_None,
+        .asgi_version = "3.0",
+        .keep_alive = 5.0,
+        .head_timeout = 30.0,
+        .date_header = 1,
+        .server_header = 1,
+    };
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsddppOO:Server", keywords, &out->app, &out->loop,
+                                     &out->root_path, &out->state, &out->asgi_version, &out->keep_alive,
+                                     &out->head_timeout, &out->date_header, &out->server_header, &out->access,
+                                     &out->log)) {
+        return -1;
+    }
+    if (out->log == NULL || !PyCallable_Check(out->log)) {
+        PyErr_SetString(PyExc_TypeError, "log must be callable");
+        return -1;
+    }
+    if (out->state != Py_None && !PyDict_Check(out->state)) {
+        PyErr_SetString(PyExc_TypeError, "state must be a dict or None");
+        return -1;
+    }
+    if (!(out->keep_alive >= 0) || !(out->head_timeout >= 0)) {
+        PyErr_SetString(PyExc_ValueError, "keep_alive and head_timeout must be numbers of seconds, 0 or more");
+        return -1;
+    }
+    return 0;
+}
+
+static uint64_t
+to_milliseconds(double seconds)
+{
+    return seconds >= 1e12 ? 0 : (uint64_t)(seconds * 1000.0 + 0.999);
+}
+
+static int
+init_service(ServerObject *self, const server_args_t *args)
+{
+    cv_service_t *service = &self->service;
+    uv_loop_t *loop = self->is_foreign ? self->private_loop : cv_loop_uv(args->loop);
+    int error = cv_conn_env_init(&service->env, loop, &cv_service_conn_ops);
+    if (error < 0) {
+        return cv_error_set(error);
+    }
+    self->open_parts = 1;
+    service->env.date_header = args->date_header;
+    service->env.server_header = args->server_header ? server_name : NULL;
+    service->env.server_header_len = args->server_header ? sizeof server_name - 1 : 0;
+    /* keep_alive 0 closes after the answer: the shortest wait there is. */
+    uint64_t keep_alive = to_milliseconds(args->keep_alive);
+    cv_deadlines_configure(&service->env.deadlines, CV_CONN_KEEP_ALIVE, keep_alive > 0 ? keep_alive : 1);
+    cv_deadlines_configure(&service->env.deadlines, CV_CONN_HEAD, to_milliseconds(args->head_timeout));
+    return 0;
+}
+
+static int
+take_references(ServerObject *self, const server_args_t *args)
+{
+    cv_service_t *service = &self->service;
+    service->state = cv_state_of_type(Py_TYPE(self));
+    service->server = (PyObject *)self;
+    service->app = Py_NewRef(args->app);
+    service->loop = Py_NewRef(args->loop);
+    service->log = Py_NewRef(args->log);
+    service->app_is_coroutine_function = is_coroutine_app(args->app);
+    service->root_path = args->root_path == NULL ? Py_NewRef(service->state->names.empty) : Py_NewRef(args->root_path);
+    service->context = PyContext_CopyCurrent();
+    if (service->context == NULL || set_access(service, args->access) < 0) {
+        return -1;
+    }
+    return make_dicts(service, args->asgi_version, args->state);
+}
+
+PyObject *
+cv_server_make(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    server_args_t parsed;
+    if (parse_args(args, kwargs, &parsed) < 0) {
+        return NULL;
+    }
+    ServerObject *self = (ServerObject *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    cv_list_init(&self->listeners);
+    cv_list_init(&self->service.queued);
+    cv_list_init(&self->service.open);
+    self->is_foreign = !cv_loop_check(parsed.loop);
+    if ((self->is_foreign && cv_server_make_private_loop(self) < 0) || init_service(self, &parsed) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    /* From here on the server keeps itself alive, until libuv has let go of its parts. */
+    Py_INCREF(self);
+    self->is_open = true;
+    if (take_references(self, &parsed) < 0 || (self->is_foreign && cv_server_enter_foreign_loop(self) < 0)) {
+        cv_server_close(self);
+        Py_DECREF(self);
+        return NULL;
+    }
+    if (!self->is_foreign) {
+        cv_server_join_loop(self);
+    }
+    return (PyObject *)self;
+}
