@@ -123,6 +123,27 @@ def test_cancel_while_it_runs(loop: asyncio.AbstractEventLoop) -> None:
     assert handle.cancelled()
 
 
+def test_cancel_while_c_code_runs(loop: asyncio.AbstractEventLoop) -> None:
+    """A function in C borrows its arguments: they stay until it returns."""
+    alive: list[bool] = []
+
+    class Thing:
+        def __getattr__(self, name: str) -> object:
+            handle.cancel()
+            gc.collect()
+            alive.append(reference() is not None)
+            raise AttributeError(name)
+
+    default = Thing()
+    reference = weakref.ref(default)
+    handle = loop.call_soon(getattr, Thing(), "missing", default)
+    del default
+    turn(loop)
+    assert alive == [True]
+    gc.collect()
+    assert reference() is None
+
+
 def test_cancel_after_it_ran(loop: asyncio.AbstractEventLoop) -> None:
     calls: list[int] = []
     handle = loop.call_soon(calls.append, 1)
