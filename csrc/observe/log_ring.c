@@ -38,10 +38,22 @@ cv_log_ring_used(const cv_log_ring_t *ring)
     return atomic_load(&ring->head) - tail;
 }
 
+/* Where the byte with count `at` stands. */
+static size_t
+offset_of(const cv_log_ring_t *ring, size_t at)
+{
+    return (at - atomic_load_explicit(&ring->base, memory_order_relaxed)) & (ring->size - 1);
+}
+
 cv_log_cursor_t
 cv_log_ring_start(cv_log_ring_t *ring)
 {
-    return (cv_log_cursor_t){ring, atomic_load_explicit(&ring->head, memory_order_relaxed)};
+    size_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    if (atomic_load_explicit(&ring->tail, memory_order_acquire) == head) {
+        /* The consumer looks at it only behind a head that it has not seen yet. */
+        atomic_store_explicit(&ring->base, head, memory_order_relaxed);
+    }
+    return (cv_log_cursor_t){ring, head};
 }
 
 void
@@ -51,7 +63,7 @@ cv_log_ring_put(cv_log_cursor_t *cursor, const char *text, size_t len)
         return;
     }
     cv_log_ring_t *ring = cursor->ring;
-    size_t offset = cursor->at & (ring->size - 1);
+    size_t offset = offset_of(ring, cursor->at);
     size_t first = len <= ring->size - offset ? len : ring->size - offset;
     memcpy(ring->bytes + offset, text, first);
     memcpy(ring->bytes, text + first, len - first);
@@ -67,7 +79,7 @@ cv_log_ring_commit(const cv_log_cursor_t *cursor)
 static char
 byte_at(const cv_log_ring_t *ring, size_t at)
 {
-    return ring->bytes[at & (ring->size - 1)];
+    return ring->bytes[offset_of(ring, at)];
 }
 
 /* The length of whole lines in ring[tail, tail + used): at most `most`, or that of the first line. */
@@ -96,8 +108,12 @@ cv_log_ring_peek(const cv_log_ring_t *ring, size_t most, cv_span_t out_spans[2])
 {
     size_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
     size_t used = cv_log_ring_used(ring);
-    size_t len = used == 0 ? 0 : whole_lines(ring, tail, used, most);
-    size_t offset = tail & (ring->size - 1);
+    if (used == 0) {
+        out_spans[0] = out_spans[1] = (cv_span_t){ring->bytes, 0};
+        return 0;
+    }
+    size_t len = whole_lines(ring, tail, used, most);
+    size_t offset = offset_of(ring, tail);
     size_t first = len <= ring->size - offset ? len : ring->size - offset;
     out_spans[0] = (cv_span_t){ring->bytes + offset, first};
     out_spans[1] = (cv_span_t){ring->bytes, len - first};

@@ -22,6 +22,8 @@ typedef struct {
     size_t size;                /* a power of two */
     char apart[CV_LOG_RING_LINE];
     _Atomic size_t head;        /* bytes that were ever put in; the producer's */
+    _Atomic size_t base;        /* the count that stands at bytes[0]; the producer's, moved while the ring is
+                                 * empty only, so that one that mostly is touches few pages of its memory */
     char apart_too[CV_LOG_RING_LINE];
     _Atomic size_t tail;        /* bytes that were ever taken out; the consumer's */
 } cv_log_ring_t;

@@ -96,16 +96,35 @@ TEST(a_line_may_go_round_the_end)
     line[99] = '\n';
     line[100] = '\0';
     int wrapped = 0;
+    add(&ring, line); /* one line always waits: an empty ring starts at its front again */
     for (int i = 0; i < 200; i++) {
+        char earlier = line[0];
         line[0] = (char)('A' + i % 26);
         add(&ring, line);
         cv_span_t spans[2];
-        CHECK_EQ(cv_log_ring_peek(&ring, 4096, spans), 100);
+        CHECK_EQ(cv_log_ring_peek(&ring, 4096, spans), 200);
         wrapped += spans[1].len != 0;
-        CHECK_BYTES(peeked(&ring, 50), 100, line);
+        CHECK_EQ(cv_log_ring_peek(&ring, 50, spans), 100);
+        CHECK_EQ(spans[0].data[0], earlier);
         cv_log_ring_take(&ring, 100);
     }
     CHECK(wrapped >= 4);
+    CHECK_BYTES(peeked(&ring, 50), 100, line);
+    cv_log_ring_deinit(&ring);
+}
+
+TEST(an_empty_ring_starts_at_its_front)
+{
+    cv_log_ring_t ring;
+    CHECK_EQ(cv_log_ring_init(&ring, 4096), 0);
+    for (int i = 0; i < 1000; i++) {
+        add(&ring, "one line\n");
+        cv_span_t spans[2];
+        CHECK_EQ(cv_log_ring_peek(&ring, 4096, spans), 9);
+        CHECK(spans[0].data == ring.bytes);
+        CHECK_EQ(spans[1].len, 0);
+        cv_log_ring_take(&ring, 9);
+    }
     cv_log_ring_deinit(&ring);
 }
 
@@ -167,6 +186,7 @@ main(void)
     RUN(a_line_is_not_seen_before_the_commit);
     RUN(peek_gives_whole_lines_up_to_the_limit);
     RUN(a_line_may_go_round_the_end);
+    RUN(an_empty_ring_starts_at_its_front);
     RUN(two_threads_exchange_every_line);
     return cv_test_end();
 }
