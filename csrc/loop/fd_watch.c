@@ -27,6 +27,7 @@ cv_fd_table_open(cv_fd_table_t *table, uv_loop_t *uv)
     int status = uv_poll_init(uv, &table->poll, table->poller);
     if (status < 0) {
         close(table->poller);
+        table->poller = -1;
         return status;
     }
     return uv_poll_start(&table->poll, UV_READABLE, on_poll);
@@ -49,8 +50,10 @@ cv_fd_table_close(cv_fd_table_t *table)
     PyMem_Free(table->entries);
     table->entries = NULL;
     table->size = 0;
-    close(table->poller);
-    table->poller = -1;
+    if (table->poller >= 0) {
+        close(table->poller);
+        table->poller = -1;
+    }
 }
 
 int

@@ -8,10 +8,32 @@
 
 #include "loop/loop_core.h"
 
+/* A new loop takes so many pairs of descriptors, the process-wide part of libuv included. */
+#define DESCRIPTOR_PAIRS 4
+
+/* Where libuv finds no descriptors for its process-wide part, it aborts: see first that there are some. */
+static int
+check_descriptors(void)
+{
+    uv_file pairs[DESCRIPTOR_PAIRS][2];
+    int count = 0;
+    int status = 0;
+    while (count < DESCRIPTOR_PAIRS && status == 0) {
+        status = uv_pipe(pairs[count], 0, 0);
+        count += status == 0;
+    }
+    while (count-- > 0) {
+        close(pairs[count][0]);
+        close(pairs[count][1]);
+    }
+    return status;
+}
+
 int
 cv_loop_open(LoopCoreObject *self)
 {
-    int status = uv_loop_init(&self->head.uv);
+    int status = check_descriptors();
+    status = status < 0 ? status : uv_loop_init(&self->head.uv);
     if (status < 0) {
         return status;
     }

@@ -56,6 +56,18 @@ import_parts(LoopCoreObject *self, PyTypeObject *type)
     return self->base_create_task != NULL ? 0 : -1;
 }
 
+/* Drops a loop that could not be opened, with the exception kept. It counts as closed, so that its __del__ does not
+ * speak of an unclosed loop. */
+static PyObject *
+drop_new(LoopCoreObject *self)
+{
+    PyObject *exception = cv_error_take();
+    self->is_closed = true;
+    Py_DECREF(self);
+    cv_error_give(exception);
+    return NULL;
+}
+
 /* Opens the loop here and not in __init__, so that no instance without one can exist. */
 static PyObject *
 loop_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
@@ -69,14 +81,12 @@ loop_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwar
     self->signal_fds[0] = self->signal_fds[1] = -1;
     self->fds.poller = -1;
     if (import_parts(self, type) < 0) {
-        Py_DECREF(self);
-        return NULL;
+        return drop_new(self);
     }
     int status = cv_loop_open(self);
     if (status < 0) {
-        Py_DECREF(self);
         cv_error_set(status);
-        return NULL;
+        return drop_new(self);
     }
     return (PyObject *)self;
 }
