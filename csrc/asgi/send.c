@@ -12,8 +12,8 @@
 #include <string.h>
 
 enum {
-    STEP_BYTES = 1 << 20,  /* most body bytes that one step sends without giving the others a turn */
-    STEP_TIME = 1000000,   /* ns, likewise */
+    STEP_BYTES = 1 << 18,  /* most body bytes that one step sends without giving the others a turn */
+    STEP_TIME = 200000,    /* ns, likewise */
     STEP_UNTIMED = 65536,  /* body bytes that are sent before the clock is looked at */
 };
 
