@@ -12,8 +12,15 @@
 
 #include "loop/loop_core.h"
 
-/* A streak of turns that never block offers the GIL this often, in case no Python code runs that would. */
-#define YIELD_MS 5
+/* A streak of turns that never block offers the GIL this often, in case no Python code runs that would. Well above
+ * CPython's switch interval of 5 ms: a thread that is offered the GIL, but wakes too late to get it, waits anew, and
+ * only one that has waited for a whole interval is given it for sure. */
+#define YIELD_MS 20
+
+/* While younger threads live the GIL is offered at every poll, which most of them get at once; but for a part of each
+ * period it is not, longer than the switch interval, so that one that always came too late is given it then. */
+#define OFFER_PERIOD_MS 16
+#define OFFER_MS 8
 
 /* ---- after the poll ------------------------------------------------------------------------------------------ */
 
@@ -160,7 +167,8 @@ on_prepare(uv_prepare_t *prepare)
     set_busy(self, busy);
     uint64_t now = uv_now(&self->head.uv);
     bool blocks = !busy && self->head.uv.closing_handles == NULL;
-    if (blocks || has_younger_thread() || now - self->last_yield >= YIELD_MS) {
+    bool offers = now % OFFER_PERIOD_MS < OFFER_MS && has_younger_thread();
+    if (blocks || offers || now - self->last_yield >= YIELD_MS) {
         self->last_yield = now;
         self->head.released = PyEval_SaveThread();
     }
