@@ -398,8 +398,9 @@ def test_what_cannot_be_written(factory, data) -> None:
         transport, peer = await connected_to_socket(protocol)
         with pytest.raises(TypeError, match="data argument must be a bytes"):
             transport.write(data)
-        with pytest.raises(TypeError):
-            transport.writelines([b"good", data])
+        if data is not None:  # asyncio of 3.14 leaves it out
+            with pytest.raises(TypeError):
+                transport.writelines([b"good", data])
         transport.close()
         assert await read_all(peer) == b""  # not half of it
         peer.close()
