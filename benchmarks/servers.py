@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import resource
+import shlex
+import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,38 +18,126 @@ from pathlib import Path
 from benchmarks.pinning import pinned
 
 APPS = Path(__file__).parent / "apps"
-TICK = os.sysconf("SC_CLK_TCK")
+PORT = "{port}"
+"""Stands in a command where the port comes."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A server program that takes the options of uvicorn, its packages, and further options."""
+    """A server program: its packages, its command line, and what turns its access log on or off."""
 
-    module: str
     packages: tuple[str, ...]
-    options: tuple[str, ...] = ()
+    line: str
+    quiet: str = ""
+    log: str | None = None
+    """None: it has no access log."""
+    log_stream: str = "stdout"
 
     def command(self, python: str, app: str, access_log: bool) -> list[str]:
-        """What serves an app; `--port` comes behind it."""
-        log = "--access-log" if access_log else "--no-access-log"
-        # The access log needs the info level; without it, nothing but warnings is wanted.
-        level = "info" if access_log else "warning"
-        line = [python, "-m", self.module, app, "--app-dir", str(APPS)]
-        return [*line, log, "--log-level", level, *self.options]
+        """What serves an app, with `PORT` where the port comes."""
+        if access_log and self.log is None:
+            raise ServerError("it has no access log")
+        words = [*shlex.split(self.line), *shlex.split((access_log and self.log) or self.quiet)]
+        known = {"{python}": python, "{app}": app}
+        return [known.get(word, word) for word in words]
 
 
-# One entry a server.
-_FASTEST = ("--loop", "uvloop", "--http", "httptools")
-_UVICORN = ("uvicorn", "uvloop", "httptools")
-PEERS = {
-    "cuvee": Peer("cuvee", ("cuvee",)),
-    "uvicorn": Peer("uvicorn", _UVICORN, _FASTEST),
-    "uvicorn-plain": Peer("uvicorn", _UVICORN, (*_FASTEST, "--no-proxy-headers")),
+@dataclass(frozen=True)
+class Limit(Peer):
+    """The C server of ours: what the kernel and the parser cost without any Python."""
+
+    def command(self, python: str, app: str, access_log: bool) -> list[str]:
+        """Compile it, and return what starts it; it knows what the apps answer."""
+        from benchmarks import native
+
+        if access_log:
+            raise ServerError("it has no access log")
+        return [str(native.program("limit_server", python)), PORT]
+
+
+_UVICORN = "{python} -m uvicorn {app} --port {port} --loop uvloop --http httptools"
+_UVICORN_PACKAGES = ("uvicorn", "uvloop", "httptools")
+_LOG = "--access-log --log-level info"
+_QUIET = "--no-access-log --log-level warning"
+
+# One entry a server. A limit on connections or bodies that is below the works is raised.
+PEERS: dict[str, Peer] = {
+    "cuvee": Peer(("cuvee",), "{python} -m cuvee {app} --port {port}", _QUIET, _LOG),
+    "uvicorn": Peer(_UVICORN_PACKAGES, _UVICORN, _QUIET, _LOG),
+    "uvicorn-plain": Peer(_UVICORN_PACKAGES, f"{_UVICORN} --no-proxy-headers", _QUIET, _LOG),
+    "granian": Peer(
+        ("granian", "uvloop"),
+        "{python} -m granian {app} --interface asgi --loop uvloop --port {port}"
+        " --backlog 16384 --backpressure 16384",
+        _QUIET,
+        _LOG,
+    ),
+    "peregrine": Peer(
+        ("peregrine-server",),
+        "{python} -m peregrine {app} --port {port}"
+        " --max-connections 16384 --max-body 1000000000 --backlog 16384",
+        "--log-level warning",
+        "--access-log",
+        "stderr",
+    ),
+    "weft": Peer(
+        ("weft-server",),
+        "{python} -m weft {app} --port {port}"
+        " --max-connections 16384 --max-body 1000000000 --backlog 16384",
+        "--log-level warning",
+        "--access-log",
+        "stderr",
+    ),
+    "h2corn": Peer(
+        ("h2corn",),
+        "{python} -m h2corn {app} --port {port} --backlog 16384",
+        "--no-access-log",
+        "--access-log",
+        "stderr",
+    ),
+    "hypercorn": Peer(
+        ("hypercorn", "uvloop"),
+        "{python} -m hypercorn {app} -b 127.0.0.1:{port} -k uvloop --backlog 16384",
+        "--log-level warning",
+        "--access-logfile -",
+    ),
+    "gunicorn": Peer(
+        ("gunicorn", "uvloop"),
+        "{python} -m gunicorn {app} -k asgi -b 127.0.0.1:{port}"
+        " --worker-connections 16384 --backlog 16384 --no-control-socket",
+        "--log-level warning",
+        "--access-logfile -",
+    ),
+    "fastpysgi": Peer(
+        ("fastpysgi",), "{python} -m fastpysgi {app} --host 127.0.0.1 --port {port}"
+    ),
+    "limit": Limit((), ""),
 }
 
 
 class ServerError(Exception):
-    """A server did not start, or died."""
+    """A server did not start, or died, or does not do what it should."""
+
+
+class LineCount:
+    """Counts the lines that come out of a pipe, as fast as they come."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.lines = 0
+        self._descriptor = descriptor
+        threading.Thread(target=self._drain, daemon=True).start()
+
+    def wait_for(self, lines: int, seconds: float = 2) -> int:
+        """Give lines that are on their way this much time, and return how many there are."""
+        end = time.monotonic() + seconds
+        while self.lines < lines and time.monotonic() < end:
+            time.sleep(0.001)
+        return self.lines
+
+    def _drain(self) -> None:
+        while data := os.read(self._descriptor, 1 << 20):
+            self.lines += data.count(b"\n")
+        os.close(self._descriptor)
 
 
 @dataclass
@@ -55,48 +148,102 @@ class RunningServer:
     process: subprocess.Popen[bytes]
     port: int
     output: Path
+    log: LineCount | None = None
     rounds: list[dict[str, float]] = field(default_factory=list)
 
     def url(self, path: str) -> str:
         """The address of a path on this server."""
         return f"http://127.0.0.1:{self.port}{path}"
 
+    def processes(self) -> list[int]:
+        """The process and all its descendants."""
+        found = [self.process.pid]
+        for pid in found:
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                found.extend(int(child) for child in children.read_text().split())
+        return found
+
     def cpu_seconds(self) -> float:
-        """User and system time of the whole process tree so far."""
-        return sum(_own_ticks(pid) for pid in _tree(self.process.pid)) / TICK
+        """User and system time of the whole process tree so far, to the nanosecond."""
+        return sum(_process_clock(pid) for pid in self.processes())
 
     def check_alive(self) -> None:
         """Raise, with what it printed, when the server is gone."""
         if self.process.poll() is not None:
-            said = self.output.read_text(errors="replace").strip()[-2000:]
-            raise ServerError(f"{self.name} exited with {self.process.returncode}: {said}")
+            said = self.output.read_text(errors="replace").strip()[-500:]
+            raise ServerError(f"it exited with {self.process.returncode}: {said}")
 
     def stop(self) -> None:
-        """End the server and wait for it."""
+        """End the server and what it started, and wait for it."""
         self.process.terminate()
         try:
             self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            pass
+        try:
+            # What is left of the session: a server that does not end, workers of one that did.
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
         self.output.unlink()
 
 
-def start(name: str, command: list[str], core: int) -> RunningServer:
-    """Start a server on a free port and wait until it accepts. Its access log goes nowhere."""
-    port = _free_port()
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a server: the apps can be imported."""
+    paths = [str(APPS), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **more}
+
+
+def with_port(command: list[str], port: int) -> list[str]:
+    """A command with this port in it."""
+    return [word.replace(PORT, str(port)) for word in command]
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def start(
+    name: str, command: list[str], core: int, log_stream: str | None = None, **more: str
+) -> RunningServer:
+    """Start a server on a free port and wait until it accepts.
+
+    `command` has `PORT` where the port comes; `log_stream` is drained and its lines are counted;
+    `more` goes into its environment.
+    """
+    port = free_port()
     handle, output = tempfile.mkstemp(prefix="bench-server-")
+    reader, writer = os.pipe() if log_stream else (-1, -1)
     with os.fdopen(handle, "wb") as errors, pinned(core):
         process = subprocess.Popen(
-            [*command, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=errors
+            with_port(command, port),
+            env=environment(**more),
+            stdin=subprocess.DEVNULL,
+            stdout=writer if log_stream == "stdout" else subprocess.DEVNULL,
+            stderr=writer if log_stream == "stderr" else errors,
+            start_new_session=True,
         )
-    server = RunningServer(name, process, port, Path(output))
+    if log_stream:
+        os.close(writer)
+    log = LineCount(reader) if log_stream else None
+    server = RunningServer(name, process, port, Path(output), log)
     try:
         _wait_until_it_accepts(server)
     except BaseException:
         server.stop()
         raise
     return server
+
+
+def allow_many_connections() -> None:
+    """Let this process and what it starts have as many descriptors as the system permits."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _wait_until_it_accepts(server: RunningServer, seconds: float = 30) -> None:
@@ -108,27 +255,16 @@ def _wait_until_it_accepts(server: RunningServer, seconds: float = 30) -> None:
             return
         except OSError as error:
             if time.monotonic() > end:
-                raise ServerError(f"{server.name} does not accept: {error}") from error
+                raise ServerError(f"it does not accept: {error}") from error
             time.sleep(0.05)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _tree(root: int) -> list[int]:
-    """A process and all its descendants."""
-    found = [root]
-    for pid in found:
-        for children in Path(f"/proc/{pid}/task").glob("*/children"):
-            found.extend(int(child) for child in children.read_text().split())
-    return found
-
-
-def _own_ticks(pid: int) -> int:
-    # The command may contain blanks, so fields are counted from the parenthesis behind it.
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+def _process_clock(pid: int) -> float:
+    """What all threads of a process have used, those that have ended among them."""
+    clock = ctypes.c_int()
+    if _libc.clock_getcpuclockid(pid, ctypes.byref(clock)) != 0:
+        raise ServerError("a process of it ended")
+    return time.clock_gettime(clock.value)
