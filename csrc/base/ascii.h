@@ -8,6 +8,7 @@
 #ifndef CUVEE_BASE_ASCII_H
 #define CUVEE_BASE_ASCII_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -47,6 +48,19 @@ cv_ascii_below_or_equal8(uint64_t word, uint8_t limit, uint8_t other)
     uint64_t below = (word - CV_ASCII_EACH(limit)) & ~word;
     uint64_t equal = (differs - CV_ASCII_EACH(1)) & ~differs;
     return (below | equal) & CV_ASCII_HIGH;
+}
+
+/* How many of a word's first bytes surely come before the first that cv_ascii_below_or_equal8 found (`found` is what it
+ * returned, and not 0). All of them where the first byte is the lowest: a borrow flags bytes behind a true one only. */
+static inline size_t
+cv_ascii_before8(uint64_t found)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return (size_t)__builtin_ctzll(found) / 8;
+#else
+    (void)found;
+    return 0;
+#endif
 }
 
 #endif

@@ -2,6 +2,7 @@
 #include "http/field_names.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "base/ascii.h"
 
@@ -141,39 +142,39 @@ static const known_name_t KNOWN[CV_FIELD_COUNT] = {
     [CV_FIELD_X_REQUESTED_WITH] = NAME("x-requested-with"),
 };
 
-/* The ids of the names of each length; what is left of a row is CV_FIELD_UNKNOWN. */
+/* The ids of the names of each length, what browsers send first; what is left of a row is CV_FIELD_UNKNOWN. */
 static const uint8_t BY_LENGTH[LONGEST + 1][SAME_LENGTH + 1] = {
     [2] = {CV_FIELD_B3, CV_FIELD_IF, CV_FIELD_TE},
     [3] = {CV_FIELD_AGE, CV_FIELD_DNT, CV_FIELD_RTT, CV_FIELD_VIA},
     [4] = {CV_FIELD_HOST, CV_FIELD_DATE, CV_FIELD_ETAG, CV_FIELD_FROM, CV_FIELD_LINK},
     [5] = {CV_FIELD_ALLOW, CV_FIELD_DEPTH, CV_FIELD_RANGE},
-    [6] = {CV_FIELD_EXPECT, CV_FIELD_SERVER, CV_FIELD_ACCEPT, CV_FIELD_CF_RAY, CV_FIELD_COOKIE,
-           CV_FIELD_ORIGIN, CV_FIELD_PRAGMA, CV_FIELD_PREFER},
-    [7] = {CV_FIELD_UPGRADE, CV_FIELD_BAGGAGE, CV_FIELD_PURPOSE, CV_FIELD_REFERER, CV_FIELD_SEC_GPC,
+    [6] = {CV_FIELD_ACCEPT, CV_FIELD_COOKIE, CV_FIELD_ORIGIN, CV_FIELD_PRAGMA, CV_FIELD_EXPECT, CV_FIELD_SERVER,
+           CV_FIELD_CF_RAY, CV_FIELD_PREFER},
+    [7] = {CV_FIELD_REFERER, CV_FIELD_SEC_GPC, CV_FIELD_UPGRADE, CV_FIELD_BAGGAGE, CV_FIELD_PURPOSE,
            CV_FIELD_TRAILER},
-    [8] = {CV_FIELD_ALT_USED, CV_FIELD_CDN_LOOP, CV_FIELD_DOWNLINK, CV_FIELD_IF_MATCH,
-           CV_FIELD_IF_RANGE, CV_FIELD_LOCATION, CV_FIELD_PRIORITY},
-    [9] = {CV_FIELD_CF_WORKER, CV_FIELD_FORWARDED, CV_FIELD_HX_TARGET, CV_FIELD_SAVE_DATA,
-           CV_FIELD_SEC_CH_UA, CV_FIELD_X_API_KEY, CV_FIELD_X_REAL_IP},
-    [10] = {CV_FIELD_CONNECTION, CV_FIELD_CF_VISITOR, CV_FIELD_EARLY_DATA, CV_FIELD_HX_BOOSTED,
-            CV_FIELD_HX_REQUEST, CV_FIELD_HX_TRIGGER, CV_FIELD_KEEP_ALIVE, CV_FIELD_TRACESTATE,
-            CV_FIELD_USER_AGENT},
+    [8] = {CV_FIELD_PRIORITY, CV_FIELD_LOCATION, CV_FIELD_IF_MATCH, CV_FIELD_ALT_USED, CV_FIELD_CDN_LOOP,
+           CV_FIELD_DOWNLINK, CV_FIELD_IF_RANGE},
+    [9] = {CV_FIELD_SEC_CH_UA, CV_FIELD_X_REAL_IP, CV_FIELD_X_API_KEY, CV_FIELD_FORWARDED, CV_FIELD_CF_WORKER,
+           CV_FIELD_HX_TARGET, CV_FIELD_SAVE_DATA},
+    [10] = {CV_FIELD_USER_AGENT, CV_FIELD_CONNECTION, CV_FIELD_HX_REQUEST, CV_FIELD_TRACESTATE,
+            CV_FIELD_CF_VISITOR, CV_FIELD_EARLY_DATA, CV_FIELD_HX_BOOSTED, CV_FIELD_HX_TRIGGER,
+            CV_FIELD_KEEP_ALIVE},
     [11] = {CV_FIELD_CONTENT_MD5, CV_FIELD_DESTINATION, CV_FIELD_SEC_PURPOSE, CV_FIELD_TRACEPARENT,
             CV_FIELD_X_B3_SPANID, CV_FIELD_X_CLIENT_IP},
     [12] = {CV_FIELD_CONTENT_TYPE, CV_FIELD_CF_IPCOUNTRY, CV_FIELD_GRPC_TIMEOUT, CV_FIELD_MAX_FORWARDS,
             CV_FIELD_X_B3_SAMPLED, CV_FIELD_X_B3_TRACEID, CV_FIELD_X_CSRF_TOKEN, CV_FIELD_X_REQUEST_ID},
-    [13] = {CV_FIELD_ACCEPT_RANGES, CV_FIELD_AUTHORIZATION, CV_FIELD_CACHE_CONTROL,
-            CV_FIELD_CONTENT_RANGE, CV_FIELD_FLY_CLIENT_IP, CV_FIELD_IF_NONE_MATCH, CV_FIELD_LAST_EVENT_ID},
-    [14] = {CV_FIELD_CONTENT_LENGTH, CV_FIELD_ACCEPT_CHARSET, CV_FIELD_HX_CURRENT_URL,
-            CV_FIELD_SEC_CH_UA_ARCH, CV_FIELD_SEC_FETCH_DEST, CV_FIELD_SEC_FETCH_MODE,
-            CV_FIELD_SEC_FETCH_SITE, CV_FIELD_SEC_FETCH_USER, CV_FIELD_TRUE_CLIENT_IP},
-    [15] = {CV_FIELD_ACCEPT_ENCODING, CV_FIELD_ACCEPT_LANGUAGE, CV_FIELD_ACCEPT_DATETIME,
-            CV_FIELD_IDEMPOTENCY_KEY, CV_FIELD_SEC_CH_UA_MODEL, CV_FIELD_X_AMZN_TRACE_ID,
-            CV_FIELD_X_FORWARDED_FOR, CV_FIELD_X_REQUEST_START},
-    [16] = {CV_FIELD_CF_CONNECTING_IP, CV_FIELD_CONTENT_ENCODING, CV_FIELD_CONTENT_LANGUAGE,
-            CV_FIELD_CONTENT_LOCATION, CV_FIELD_PROXY_CONNECTION, CV_FIELD_SEC_CH_UA_MOBILE,
-            CV_FIELD_X_CORRELATION_ID, CV_FIELD_X_FORWARDED_HOST, CV_FIELD_X_FORWARDED_PORT,
-            CV_FIELD_X_REQUESTED_WITH},
+    [13] = {CV_FIELD_CACHE_CONTROL, CV_FIELD_AUTHORIZATION, CV_FIELD_IF_NONE_MATCH, CV_FIELD_ACCEPT_RANGES,
+            CV_FIELD_CONTENT_RANGE, CV_FIELD_FLY_CLIENT_IP, CV_FIELD_LAST_EVENT_ID},
+    [14] = {CV_FIELD_CONTENT_LENGTH, CV_FIELD_SEC_FETCH_DEST, CV_FIELD_SEC_FETCH_MODE, CV_FIELD_SEC_FETCH_SITE,
+            CV_FIELD_SEC_FETCH_USER, CV_FIELD_ACCEPT_CHARSET, CV_FIELD_HX_CURRENT_URL,
+            CV_FIELD_SEC_CH_UA_ARCH, CV_FIELD_TRUE_CLIENT_IP},
+    [15] = {CV_FIELD_ACCEPT_ENCODING, CV_FIELD_ACCEPT_LANGUAGE, CV_FIELD_X_FORWARDED_FOR,
+            CV_FIELD_X_REQUEST_START, CV_FIELD_X_AMZN_TRACE_ID, CV_FIELD_ACCEPT_DATETIME,
+            CV_FIELD_IDEMPOTENCY_KEY, CV_FIELD_SEC_CH_UA_MODEL},
+    [16] = {CV_FIELD_X_REQUESTED_WITH, CV_FIELD_X_FORWARDED_HOST, CV_FIELD_X_FORWARDED_PORT,
+            CV_FIELD_SEC_CH_UA_MOBILE, CV_FIELD_CONTENT_ENCODING, CV_FIELD_CONTENT_LANGUAGE,
+            CV_FIELD_CONTENT_LOCATION, CV_FIELD_CF_CONNECTING_IP, CV_FIELD_PROXY_CONNECTION,
+            CV_FIELD_X_CORRELATION_ID},
     [17] = {CV_FIELD_TRANSFER_ENCODING, CV_FIELD_IF_MODIFIED_SINCE, CV_FIELD_SEC_WEBSOCKET_KEY,
             CV_FIELD_X_FORWARDED_PROTO},
     [18] = {CV_FIELD_SEC_CH_UA_PLATFORM, CV_FIELD_X_FORWARDED_PREFIX},
@@ -189,41 +190,70 @@ static const uint8_t BY_LENGTH[LONGEST + 1][SAME_LENGTH + 1] = {
     [38] = {CV_FIELD_ACCESS_CONTROL_REQUEST_PRIVATE_NETWORK},
 };
 
-/* True when `name`, in any case, is `known`, which is in lower case; both are `len` bytes. */
-static bool
-is_same(const char *name, const char *known, size_t len)
+/* The first and the last bytes of a name as one word, in the same way for every name of a length: all of its bytes up
+ * to seven. A name of one byte has none. */
+static uint64_t
+word_of_short(const char *name, size_t len)
 {
-    if (len < 8) {
-        for (size_t at = 0; at < len; at++) {
-            if (cv_ascii_lower(name[at]) != known[at]) {
-                return false;
-            }
-        }
-        return true;
+    if (len >= 4) {
+        uint32_t head, tail;
+        memcpy(&head, name, sizeof(head));
+        memcpy(&tail, name + len - sizeof(tail), sizeof(tail));
+        return (uint64_t)head << 32 | tail;
     }
-    for (size_t at = 0; at + 8 < len; at += 8) {
+    uint16_t head, tail;
+    memcpy(&head, name, sizeof(head));
+    memcpy(&tail, name + len - sizeof(tail), sizeof(tail));
+    return (uint64_t)head << 32 | tail;
+}
+
+static uint8_t
+find_short(const char *name, size_t len)
+{
+    uint64_t word = cv_ascii_lower8(word_of_short(name, len));
+    for (const uint8_t *id = BY_LENGTH[len]; *id != CV_FIELD_UNKNOWN; id++) {
+        if (word_of_short(KNOWN[*id].text, len) == word) {
+            return *id;
+        }
+    }
+    return CV_FIELD_UNKNOWN;
+}
+
+/* True when `name`, in any case, is `known`, which is in lower case, between their first and last eight bytes. */
+static bool
+is_same_between(const char *name, const char *known, size_t len)
+{
+    for (size_t at = 8; at + 8 < len; at += 8) {
         if (cv_ascii_lower8(cv_ascii_load8(name + at)) != cv_ascii_load8(known + at)) {
             return false;
         }
     }
-    size_t last = len - 8; /* may overlap what was compared before */
-    return cv_ascii_lower8(cv_ascii_load8(name + last)) == cv_ascii_load8(known + last);
+    return true;
+}
+
+/* Names of one length mostly differ in their last bytes. */
+static uint8_t
+find_long(const char *name, size_t len)
+{
+    uint64_t head = cv_ascii_lower8(cv_ascii_load8(name));
+    uint64_t tail = cv_ascii_lower8(cv_ascii_load8(name + len - 8));
+    for (const uint8_t *id = BY_LENGTH[len]; *id != CV_FIELD_UNKNOWN; id++) {
+        const char *known = KNOWN[*id].text;
+        if (cv_ascii_load8(known + len - 8) == tail && cv_ascii_load8(known) == head
+            && (len <= 16 || is_same_between(name, known, len))) {
+            return *id;
+        }
+    }
+    return CV_FIELD_UNKNOWN;
 }
 
 uint8_t
 cv_field_id(const char *name, size_t len)
 {
-    if (len == 0 || len > LONGEST) {
+    if (len < 2 || len > LONGEST) {
         return CV_FIELD_UNKNOWN;
     }
-    char first = cv_ascii_lower(name[0]);
-    for (const uint8_t *id = BY_LENGTH[len]; *id != CV_FIELD_UNKNOWN; id++) {
-        const known_name_t *known = &KNOWN[*id];
-        if (known->text[0] == first && is_same(name, known->text, len)) {
-            return *id;
-        }
-    }
-    return CV_FIELD_UNKNOWN;
+    return len < 8 ? find_short(name, len) : find_long(name, len);
 }
 
 cv_span_t

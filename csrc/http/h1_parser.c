@@ -89,6 +89,29 @@ execute(cv_h1_parser_t *parser, const char *data, size_t len, size_t *out_used)
     return cv_h1_error_of_llhttp(parser, error, data + len);
 }
 
+/* A request line goes to llhttp alone, so that the fields behind it need not. */
+static int
+take_request_line(cv_h1_parser_t *parser, const char *data, size_t len, size_t *out_used)
+{
+    const char *last = memchr(data, '\n', len);
+    int rc = execute(parser, data, last == NULL ? len : (size_t)(last - data) + 1, out_used);
+    parser->at_line = rc == CV_H1_MORE && last != NULL && parser->state == CV_H1_FIELDS;
+    return rc;
+}
+
+/* Takes plain field lines, and gives the rest of the head to llhttp. */
+static int
+take_fields(cv_h1_parser_t *parser, const char *data, size_t len, size_t *out_used)
+{
+    size_t taken = cv_h1_fields_take(parser, data, len);
+    parser->head_fed += (uint32_t)taken;
+    parser->at_line = false;
+    size_t used = 0;
+    int rc = taken < len ? execute(parser, data + taken, len - taken, &used) : CV_H1_MORE;
+    *out_used = taken + used;
+    return rc;
+}
+
 /* Makes the parser ready for the next message. */
 static void
 start_over(cv_h1_parser_t *parser)
@@ -97,6 +120,7 @@ start_over(cv_h1_parser_t *parser)
     parser->state = CV_H1_START;
     parser->blank_lines = 0;
     parser->in_value = false;
+    parser->at_line = false;
     parser->head_fed = 0;
     parser->extra_fields = 0;
     parser->extra_bytes = 0;
@@ -128,7 +152,10 @@ step(cv_h1_parser_t *parser, const char *data, size_t len, size_t *out_used)
     if (part == 0) {
         return parser->state == CV_H1_REQUEST_LINE ? CV_H1_ETARGET_LONG : CV_H1_EHEAD_LARGE;
     }
-    return execute(parser, data, part, out_used);
+    if (parser->state == CV_H1_REQUEST_LINE) {
+        return take_request_line(parser, data, part, out_used);
+    }
+    return parser->at_line ? take_fields(parser, data, part, out_used) : execute(parser, data, part, out_used);
 }
 
 int

@@ -86,6 +86,7 @@ typedef struct {
     uint8_t state;
     uint8_t blank_lines;    /* before the request line */
     bool in_value;          /* a field's colon was seen, its line's end was not */
+    bool at_line;           /* the next byte starts a field line, and llhttp saw none of the fields */
     uint32_t head_fed;      /* bytes of the incomplete head */
     uint32_t extra_fields;  /* trailer fields of the message */
     uint32_t extra_bytes;   /* bytes of its trailer fields and chunk extensions */

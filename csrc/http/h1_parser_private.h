@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the parts of the HTTP/1 parser share: h1_parser.c feeds llhttp, h1_callbacks.c hears from it, h1_error.c says
- * what its errors mean, h1_pool.c keeps spare heads.
+ * What the parts of the HTTP/1 parser share: h1_parser.c feeds llhttp, h1_callbacks.c hears from it, h1_fields.c spares
+ * it plain field lines, h1_error.c says what its errors mean, h1_pool.c keeps spare heads.
  *
  * Thread:  loop thread.
  */
@@ -23,6 +23,10 @@ enum {
 
 /* What llhttp calls. A callback that stops the parse has set parser->error. */
 extern const llhttp_settings_t cv_h1_callbacks;
+
+/* Takes plain field lines off the front of `len` bytes that start a field line, and returns how many bytes they are.
+ * The rest is llhttp's. */
+size_t cv_h1_fields_take(cv_h1_parser_t *parser, const char *data, size_t len);
 
 /* What an error that llhttp found itself is to us; `end` is where the bytes end that it was given. */
 int cv_h1_error_of_llhttp(const cv_h1_parser_t *parser, llhttp_errno_t error, const char *end);

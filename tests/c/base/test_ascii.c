@@ -35,10 +35,28 @@ TEST(below_or_equal8_finds_each_byte_in_each_place)
     }
 }
 
+TEST(before8_counts_up_to_the_first_byte_found_and_no_further)
+{
+    for (int place = 0; place < 8; place++) {
+        for (int behind = 0; behind < 256; behind++) {
+            char text[8];
+            memset(text, 'x', sizeof(text));
+            memset(text + place, behind, sizeof(text) - (size_t)place);
+            text[place] = '\r';
+            size_t before = cv_ascii_before8(cv_ascii_below_or_equal8(cv_ascii_load8(text), 0x20, 0x7f));
+            CHECK(before <= (size_t)place);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+            CHECK_EQ(before, place);
+#endif
+        }
+    }
+}
+
 int
 main(void)
 {
     RUN(lower8_changes_letters_and_nothing_else);
     RUN(below_or_equal8_finds_each_byte_in_each_place);
+    RUN(before8_counts_up_to_the_first_byte_found_and_no_further);
     return cv_test_end();
 }
