@@ -22,11 +22,8 @@ cv_buffer_deinit(cv_buffer_t *buf)
 }
 
 int
-cv_buffer_reserve(cv_buffer_t *buf, size_t more)
+cv_buffer_grow(cv_buffer_t *buf, size_t more)
 {
-    if (more <= buf->cap - buf->len) {
-        return 0;
-    }
     if (more > SIZE_MAX / 2 - buf->len) {
         return -ENOMEM;
     }
@@ -41,21 +38,6 @@ cv_buffer_reserve(cv_buffer_t *buf, size_t more)
     }
     buf->data = data;
     buf->cap = cap;
-    return 0;
-}
-
-int
-cv_buffer_append(cv_buffer_t *buf, const void *data, size_t len)
-{
-    if (len == 0) {
-        return 0; /* memcpy takes no null pointer, not even for nothing */
-    }
-    int rc = cv_buffer_reserve(buf, len);
-    if (rc != 0) {
-        return rc;
-    }
-    memcpy(buf->data + buf->len, data, len);
-    buf->len += len;
     return 0;
 }
 

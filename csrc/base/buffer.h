@@ -10,6 +10,7 @@
 #define CUVEE_BASE_BUFFER_H
 
 #include <stddef.h>
+#include <string.h>
 
 typedef struct {
     char *data;  /* NULL while cap is 0 */
@@ -25,11 +26,31 @@ void cv_buffer_init(cv_buffer_t *buf);
 /* Frees the memory; the buffer is empty afterwards and may be used again. */
 void cv_buffer_deinit(cv_buffer_t *buf);
 
+/* Takes more memory, so that `more` bytes find room after len. Returns 0 or -ENOMEM. */
+int cv_buffer_grow(cv_buffer_t *buf, size_t more);
+
 /* Makes room for `more` bytes after len. Returns 0 or -ENOMEM. */
-int cv_buffer_reserve(cv_buffer_t *buf, size_t more);
+static inline int
+cv_buffer_reserve(cv_buffer_t *buf, size_t more)
+{
+    return more <= buf->cap - buf->len ? 0 : cv_buffer_grow(buf, more);
+}
 
 /* Copies `len` bytes to the end. Returns 0 or -ENOMEM. */
-int cv_buffer_append(cv_buffer_t *buf, const void *data, size_t len);
+static inline int
+cv_buffer_append(cv_buffer_t *buf, const void *data, size_t len)
+{
+    if (len == 0) {
+        return 0; /* memcpy takes no null pointer, not even for nothing */
+    }
+    int rc = cv_buffer_reserve(buf, len);
+    if (rc != 0) {
+        return rc;
+    }
+    memcpy(buf->data + buf->len, data, len);
+    buf->len += len;
+    return 0;
+}
 
 /* Drops the first `len` bytes and moves the rest to the front. */
 void cv_buffer_consume(cv_buffer_t *buf, size_t len);

@@ -114,13 +114,11 @@ static int
 queue_piece(cv_conn_t *conn, const char *data, size_t len, bool final, void *owner, bool *out_kept)
 {
     bool refers = owner != NULL && len > COPY_MAX;
-    int error = cv_conn_output_reserve(conn, FRAMING_ROOM + (refers ? 0 : len), refers);
-    if (error == 0 && conn->response.head_open) {
+    bool head_open = conn->response.head_open;
+    size_t head_room = head_open ? CV_H1_END_ROOM + conn->env->server_header_len : 0;
+    int error = cv_conn_output_reserve(conn, head_room + FRAMING_ROOM + (refers ? 0 : len), refers);
+    if (error == 0 && head_open) {
         error = cv_conn_end_head(conn, len, final);
-    }
-    if (error == 0) {
-        /* again: the end of the head may have used the room up */
-        error = cv_conn_output_reserve(conn, FRAMING_ROOM + (refers ? 0 : len), refers);
     }
     if (error < 0) {
         return error;

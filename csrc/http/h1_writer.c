@@ -51,10 +51,15 @@ put_decimal(char *at, uint64_t value)
     return put(at, digits + first, sizeof(digits) - first);
 }
 
-/* Lower-cases and checks `len` bytes. Returns false for a byte that no name may have. */
+/* Writes a name in lower case and says which one it is. Returns false for a byte that no name may have. */
 static bool
-copy_name(char *to, const char *name, size_t len)
+put_name(char *to, const char *name, size_t len, uint8_t *out_id)
 {
+    uint8_t id = *out_id = cv_field_id(name, len);
+    if (id != CV_FIELD_UNKNOWN) {
+        memcpy(to, cv_field_name(id).data, len);
+        return true;
+    }
     bool valid = len != 0;
     for (size_t i = 0; i < len; i++) {
         to[i] = cv_ascii_lower(name[i]);
@@ -63,21 +68,30 @@ copy_name(char *to, const char *name, size_t len)
     return valid;
 }
 
-/* True when no byte is a control character other than HTAB. */
 static bool
-value_is_valid(const char *value, size_t len)
+is_text(const char *value, size_t len)
 {
-    size_t at = 0;
-    while (at + 8 <= len && cv_ascii_below_or_equal8(cv_ascii_load8(value + at), 0x20, 0x7f) == 0) {
-        at += 8;
-    }
-    for (; at < len; at++) {
+    for (size_t at = 0; at < len; at++) {
         unsigned char byte = (unsigned char)value[at];
         if ((byte < 0x20 && byte != '\t') || byte == 0x7f) {
             return false;
         }
     }
     return true;
+}
+
+/* True when no byte is a control character other than HTAB. */
+static bool
+value_is_valid(const char *value, size_t len)
+{
+    if (len < 8) {
+        return is_text(value, len);
+    }
+    uint64_t found = cv_ascii_below_or_equal8(cv_ascii_load8(value + len - 8), 0x20, 0x7f);
+    for (size_t at = 0; at + 8 < len; at += 8) {
+        found |= cv_ascii_below_or_equal8(cv_ascii_load8(value + at), 0x20, 0x7f);
+    }
+    return found == 0 || is_text(value, len);
 }
 
 static cv_span_t
@@ -255,13 +269,14 @@ cv_h1_response_field(cv_h1_response_t *response, cv_buffer_t *out, const char *n
         return rc;
     }
     char *at = out->data + out->len;
-    if (!copy_name(at, name, name_len)) {
+    uint8_t id;
+    if (!put_name(at, name, name_len, &id)) {
         return CV_H1_WNAME;
     }
     if (!value_is_valid(value, value_len)) {
         return CV_H1_WVALUE;
     }
-    rc = note_field(response, cv_field_id(at, name_len), value, value_len);
+    rc = note_field(response, id, value, value_len);
     if (rc <= 0) {
         return rc;
     }
@@ -311,8 +326,8 @@ int
 cv_h1_response_end_head(cv_h1_response_t *response, cv_buffer_t *out, const char *date,
                         const char *server, size_t server_len, size_t body_len, bool final)
 {
-    enum { FIXED = 160 }; /* date, the framing field, connection, the names and line ends: below 140 bytes */
-    int rc = cv_buffer_reserve(out, FIXED + server_len);
+    /* date, the framing field, connection, the names and line ends are below 140 bytes */
+    int rc = cv_buffer_reserve(out, CV_H1_END_ROOM + server_len);
     if (rc != 0) {
         return rc;
     }

@@ -52,6 +52,9 @@ typedef struct {
     uint64_t length_left;   /* CV_H1_COUNTED: body bytes that are still to come */
 } cv_h1_response_t;
 
+/* The most that end_head appends, besides the server field's value. */
+enum { CV_H1_END_ROOM = 160 };
+
 /* Writes the status line. `keep_alive`, `minor` and `is_head` describe the request. */
 int cv_h1_response_begin(cv_h1_response_t *response, cv_buffer_t *out, unsigned status,
                          unsigned minor, bool is_head, bool keep_alive);
