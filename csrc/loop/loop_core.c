@@ -5,6 +5,7 @@
 #include <string.h>
 #include <structmember.h>
 
+#include "loop/task_set.h"
 #include "py/errors.h"
 
 /* ---- life ---------------------------------------------------------------------------------------------------- */
@@ -39,6 +40,16 @@ import_from(const char *module_name, const char *name)
     return value;
 }
 
+/* asyncio's set of tasks is None where it needs no help. */
+static int
+quicken_task_set(LoopCoreObject *self)
+{
+    PyObject *tasks = PyObject_GetAttrString(self->private_module, "task_set");
+    int status = tasks == NULL ? -1 : tasks == Py_None ? 0 : cv_task_set_quicken(tasks);
+    Py_XDECREF(tasks);
+    return status;
+}
+
 static int
 import_parts(LoopCoreObject *self, PyTypeObject *type)
 {
@@ -53,7 +64,7 @@ import_parts(LoopCoreObject *self, PyTypeObject *type)
         return -1;
     }
     self->base_create_task = PyObject_GetAttrString(self->private_module, "base_create_task");
-    return self->base_create_task != NULL ? 0 : -1;
+    return self->base_create_task != NULL ? quicken_task_set(self) : -1;
 }
 
 /* Drops a loop that could not be opened, with the exception kept. It counts as closed, so that its __del__ does not

@@ -13,6 +13,8 @@ with an underscore from asyncio.
                                                  `_set_coroutine_origin_tracking`, the two
                                                  `_asyncgen_*_hook`, `_current_handle`,
                                                  `_exception_handler` and `_default_executor`
+`asyncio.tasks._scheduled_tasks`,                the WeakSet of all tasks, 3.12 and 3.13, and 3.11;
+`_all_tasks`                                     its `add` and `_remove` are replaced by C functions
 `asyncio.base_events._format_handle`             how the slow-callback warning names a handle
 `asyncio.format_helpers.extract_stack`           the debug mode's source tracebacks
 `asyncio.format_helpers._format_callback_source` how error messages name a callback
@@ -62,6 +64,13 @@ else:
 base_create_task = asyncio.BaseEventLoop.create_task
 set_running_loop: Callable[[asyncio.AbstractEventLoop | None], None] = events._set_running_loop
 get_running_loop = events._get_running_loop
+
+# The WeakSet that every waiting task enters; 3.14 has a linked list in C.
+task_set: object = None
+if sys.version_info < (3, 12):
+    task_set = asyncio.tasks._all_tasks  # type: ignore[attr-defined]
+elif sys.version_info < (3, 14):
+    task_set = asyncio.tasks._scheduled_tasks
 
 # Parameters of _format_callback_source: 3.13.4 and 3.14 take `debug` and hide arguments without it.
 _FORMAT_TAKES_DEBUG = "debug" in format_helpers._format_callback_source.__code__.co_varnames
