@@ -150,6 +150,7 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_binding(parser)
     _add_logging(parser)
     _add_timeouts(parser)
+    _add_process(parser)
     other = parser.add_argument_group("other options")
     other.add_argument(
         "--version",
@@ -260,4 +261,15 @@ def _add_timeouts(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         metavar="SECONDS",
         help="cancel what is still running so long after the stop [default: never]",
+    )
+
+
+def _add_process(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("process")
+    group.add_argument(
+        "--gc-freeze",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="collect garbage when the application has started, and leave what is there then "
+        "out of later collections",
     )

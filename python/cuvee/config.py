@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
 from cuvee._types import ASGIApplication
 from cuvee.importer import ImportFromStringError, import_from_string
-from cuvee.logging import LOG_LEVELS, LOGGING_CONFIG, TRACE_LOG_LEVEL
+from cuvee.logging import LOG_LEVELS, LOGGING_CONFIG, TRACE_LOG_LEVEL, configure_untouched
 
 if TYPE_CHECKING:
     import asyncio
@@ -58,6 +58,7 @@ class Config:
         timeout_graceful_shutdown: float | None = None,
         date_header: bool = True,
         server_header: bool = True,
+        gc_freeze: bool = True,
     ) -> None:
         self.app = app
         self.host = host
@@ -81,6 +82,7 @@ class Config:
         )
         self.date_header = date_header
         self.server_header = server_header
+        self.gc_freeze = gc_freeze
         if lifespan not in LIFESPAN_MODES:
             modes = ", ".join(LIFESPAN_MODES)
             raise ValueError(f"lifespan must be one of {modes}, not {lifespan!r}")
@@ -187,6 +189,8 @@ class Config:
     def _apply_log_config(
         self, log_config: dict[str, Any] | str | RawConfigParser | IO[Any]
     ) -> None:
+        if log_config is LOGGING_CONFIG and configure_untouched(self.use_colors):
+            return
         import logging.config
 
         if isinstance(log_config, str):

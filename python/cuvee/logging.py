@@ -6,7 +6,6 @@ from __future__ import annotations
 import copy
 import logging
 import sys
-from http import HTTPStatus
 from typing import Any, Literal
 
 TRACE_LOG_LEVEL = 5
@@ -61,6 +60,8 @@ LOGGING_CONFIG: dict[str, Any] = {
     },
 }
 """What `Config(log_config=...)` is by default, for logging.config.dictConfig."""
+
+_UNCHANGED = copy.deepcopy(LOGGING_CONFIG)
 
 _LEVEL_COLORS = {
     TRACE_LOG_LEVEL: "34",
@@ -138,6 +139,8 @@ class AccessFormatter(ColourizedFormatter):
         return super().formatMessage(record)
 
     def _status(self, status: int) -> str:
+        from http import HTTPStatus  # seldom needed: as a rule C writes the access log
+
         try:
             text = f"{status} {HTTPStatus(status).phrase}"
         except ValueError:
@@ -149,3 +152,42 @@ def _is_terminal(stream: Any) -> bool:
     # A process without standard streams has None there, and tests put in all sorts of things.
     isatty = getattr(stream, "isatty", None)
     return isatty is not None and bool(isatty())
+
+
+# ---- the default, without logging.config ---------------------------------------------------------
+
+
+def configure_untouched(use_colors: bool | None) -> bool:
+    """Apply LOGGING_CONFIG if nobody has changed it or set up a logger; say whether that was so.
+
+    What comes of it is what logging.config.dictConfig makes. Importing that takes longer than all
+    of cuvee.
+    """
+    if LOGGING_CONFIG != _UNCHANGED or not _is_untouched():
+        return False
+    streams = {"ext://sys.stderr": sys.stderr, "ext://sys.stdout": sys.stdout}
+    formatters = {"default": DefaultFormatter, "access": AccessFormatter}
+    handlers = {}
+    for name, made in LOGGING_CONFIG["handlers"].items():
+        formatter = made["formatter"]
+        fmt = LOGGING_CONFIG["formatters"][formatter]["fmt"]
+        handlers[name] = handler = logging.StreamHandler(streams[made["stream"]])
+        handler.name = name
+        handler.setFormatter(formatters[formatter](fmt, use_colors=use_colors))
+    for name, made in LOGGING_CONFIG["loggers"].items():
+        logger = logging.getLogger(name)
+        logger.setLevel(made["level"])
+        logger.propagate = made.get("propagate", True)
+        for handler_name in made.get("handlers", ()):
+            logger.addHandler(handlers[handler_name])
+    return True
+
+
+def _is_untouched() -> bool:
+    """Say whether every logger is as it was made, so that there is nothing to undo."""
+    loggers = [
+        one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)
+    ]
+    return not logging.root.handlers and all(
+        one.propagate and not (one.handlers or one.level or one.disabled) for one in loggers
+    )

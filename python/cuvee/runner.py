@@ -4,10 +4,7 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import sys
-import threading
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any
 
@@ -18,9 +15,6 @@ if TYPE_CHECKING:
     from configparser import RawConfigParser
 
     from cuvee._types import ASGIApplication
-
-FORCED_SECONDS = 2.0
-"""How long threads and tasks may hold the process back after a forced stop."""
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -46,6 +40,7 @@ def run(
     timeout_graceful_shutdown: float | None = None,
     date_header: bool = True,
     server_header: bool = True,
+    gc_freeze: bool = True,
 ) -> None:
     """Serve `app`, an ASGI application or an import string ("main:app"), until a signal comes.
 
@@ -75,6 +70,7 @@ def run(
             timeout_graceful_shutdown=timeout_graceful_shutdown,
             date_header=date_header,
             server_header=server_header,
+            gc_freeze=gc_freeze,
         )
     )
 
@@ -83,18 +79,7 @@ def run_config(config: Config) -> None:
     """Serve what `config` says; see `run`."""
     config.load_app()
     raise_open_file_limit()
-    from cuvee.server import Server
-
-    class ProcessServer(Server):
-        """The server that the whole process is there for."""
-
-        async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-            """Serve; once a stop is forced, stuck threads and tasks don't hold the process."""
-            try:
-                await super().serve(sockets)
-            finally:
-                if self.force_exit:
-                    leave_soon(FORCED_SECONDS)
+    from cuvee.process_server import ProcessServer
 
     server = ProcessServer(config)
     try:
@@ -116,19 +101,3 @@ def raise_open_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     except (OSError, ValueError):  # some systems call the hard limit unlimited, and refuse it
         logger.debug("The limit of open files stays at %d.", soft)
-
-
-def leave_soon(seconds: float) -> None:
-    """End the process after `seconds`, if it has not ended by itself."""
-
-    def leave() -> None:
-        others = {*threading.enumerate()} - {timer, threading.main_thread()}
-        names = ", ".join(sorted(thread.name for thread in others if not thread.daemon))
-        logger.error("Forced to stop while this still ran: %s", names or "a cancelled task")
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(1)
-
-    timer = threading.Timer(seconds, leave)
-    timer.daemon = True
-    timer.start()

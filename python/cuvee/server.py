@@ -131,6 +131,7 @@ class Server:
             return
         if lifespan.should_exit:
             sys.exit(STARTUP_FAILURE)
+        self._application_started()
         try:
             listeners = await self._open_listeners(sockets)
         except OSError as exc:
@@ -142,6 +143,9 @@ class Server:
         if sockets is None:
             sockets_module.log_running(self.config, listeners)
         self.started = True
+
+    def _application_started(self) -> None:
+        """Do what is to be done between the application's start and the first client: nothing."""
 
     async def _open_listeners(self, sockets: list[socket.socket] | None) -> list[socket.socket]:
         if sockets is not None:

@@ -153,8 +153,10 @@ async def _resolve(host: str, port: int, loop: asyncio.AbstractEventLoop) -> lis
 
 def _addresses(host: str, port: int, flags: int = 0) -> list[Address]:
     """Return each address of `host` once, in the resolver's order; "" means all interfaces."""
+    # As bytes, ASCII spares the import of the codec for other names.
+    name = host.encode() if host.isascii() else host
     found = socket.getaddrinfo(
-        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | flags
+        name or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | flags
     )
     return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
 

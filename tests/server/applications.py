@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
 import logging
 import signal
 import sys
 import time
+import weakref
 from collections.abc import Awaitable, Callable, MutableMapping
 from types import FrameType
 from typing import Any
@@ -256,3 +258,51 @@ endless = make(never_end)
 working = make(work_on)
 stuck_thread = make(block_thread)
 failing = make(fail_request)
+
+
+# ---- the collector ----------------------------------------------------------------------------
+
+
+class Node:
+    """Something that the collector knows, and that may hold itself."""
+
+    itself: Node | None = None
+
+
+kept: list[Node] = []
+garbage: weakref.WeakSet[Node] = weakref.WeakSet()
+
+
+def collector() -> App:
+    """Make something to keep and something to collect, and collect nothing of one's own accord."""
+    gc.disable()
+    kept.append(Node())
+    cycle = Node()
+    cycle.itself = cycle
+    garbage.add(cycle)
+    return make(show_collector)
+
+
+async def show_collector(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with what has become of `kept` and `garbage`."""
+    seen = {
+        "frozen": gc.get_freeze_count(),
+        "garbage": len(garbage),
+        "kept_is_frozen": not any(one is kept[0] for one in gc.get_objects()),
+    }
+    await respond(send, json.dumps(seen).encode())
+
+
+async def count_and_stop(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the number of frozen objects, and stop the server."""
+    await respond(send, b"%d" % gc.get_freeze_count())
+    signal.raise_signal(signal.SIGINT)
+
+
+async def print_frozen(scope: Scope) -> None:
+    """Say whether anything is frozen."""
+    print("frozen at the stop:", gc.get_freeze_count() > 0)
+
+
+counting_once = make(count_and_stop)
+counting_stop = make(stop=print_frozen)

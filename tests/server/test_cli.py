@@ -33,6 +33,8 @@ OPTIONS = {
     "--timeout-keep-alive": "5",
     "--timeout-head": "30",
     "--timeout-graceful-shutdown": "never",
+    "--gc-freeze": "on",
+    "--no-gc-freeze": None,
     "--version": None,
     "--help": None,
 }

@@ -52,6 +52,7 @@ def test_defaults_are_uvicorns() -> None:
         "timeout_graceful_shutdown": None,
         "date_header": True,
         "server_header": True,
+        "gc_freeze": True,
         "loaded": False,
         "asgi_version": "3.0",
         "is_ssl": False,

@@ -46,6 +46,7 @@ def test_port_in_use_is_one_error_line_and_exit_code_3(taken: int) -> None:
             ("--host", "no-such-host.invalid"),
             "error while attempting to look up host 'no-such-host.invalid': ",
         ),
+        (("--host", "a..b"), "error while attempting to look up host 'a..b': "),
         (("--host", "192.0.2.1"), "error while attempting to bind on address ('192.0.2.1', "),
         (("--uds", "/no/such/folder/socket"), "unix socket '/no/such/folder/socket': no such file"),
         (("--uds", "/" + "x" * 200), "af_unix path too long"),
