@@ -8,7 +8,7 @@ enum {
     SLOW_STEP = 1000000,    /* ns: a step that computes so long after its answer is a slow one */
     /* A host that takes the core away for some milliseconds looks like a slow step: it costs few batches. */
     SURELY_SLOW_STEP = 20000000,
-    IMMEDIATE_AFTER = 64,           /* answers written at once after a slow step was seen */
+    IMMEDIATE_AFTER = 64,           /* pieces written at once after a slow step was seen */
     IMMEDIATE_AFTER_SURELY = 4096,
 };
 
@@ -24,7 +24,7 @@ was_slow(cv_batch_t *batch, uint64_t now)
 }
 
 cv_batch_verdict
-cv_batch_on_final(cv_batch_t *batch, bool busy)
+cv_batch_on_queued(cv_batch_t *batch, bool busy)
 {
     if (batch->immediate > 0) {
         batch->immediate--;

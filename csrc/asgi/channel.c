@@ -7,7 +7,8 @@
 static PyObject *
 channel_new(PyTypeObject *type, CycleObject *cycle, vectorcallfunc call)
 {
-    ChannelObject *self = PyObject_GC_New(ChannelObject, type);
+    cv_free_list_t *memory = &cycle->service->state->free_channels;
+    ChannelObject *self = (ChannelObject *)cv_free_list_new(memory, type);
     if (self == NULL) {
         return NULL;
     }
@@ -40,12 +41,12 @@ channel_traverse(PyObject *op, visitproc visit, void *arg)
 static void
 channel_dealloc(PyObject *op)
 {
-    PyTypeObject *type = Py_TYPE(op);
+    CycleObject *cycle = ((ChannelObject *)op)->cycle;
+    cv_free_list_t *memory = &cycle->service->state->free_channels;
     PyObject_GC_UnTrack(op);
     /* No tp_clear: every reference cycle through a channel also goes through its Cycle, which has one. */
-    Py_XDECREF(((ChannelObject *)op)->cycle);
-    type->tp_free(op);
-    Py_DECREF(type);
+    Py_DECREF(cycle);
+    cv_free_list_del(memory, op);
 }
 
 static PyMemberDef channel_members[] = {

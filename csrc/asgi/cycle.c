@@ -11,7 +11,7 @@
 CycleObject *
 cv_cycle_new(cv_service_t *service, cv_conn_t *conn)
 {
-    CycleObject *self = PyObject_GC_New(CycleObject, service->state->cycle_type);
+    CycleObject *self = (CycleObject *)cv_free_list_new(&service->state->free_cycles, service->state->cycle_type);
     if (self == NULL) {
         return NULL;
     }
@@ -168,13 +168,12 @@ static void
 cycle_dealloc(PyObject *op)
 {
     CycleObject *self = (CycleObject *)op;
-    PyTypeObject *type = Py_TYPE(op);
+    cv_free_list_t *memory = &self->service->state->free_cycles;
     PyObject_GC_UnTrack(op);
     cycle_clear(op);
     cv_buffer_deinit(&self->more);
     Py_CLEAR(self->server); /* last: `service` lives in it */
-    type->tp_free(op);
-    Py_DECREF(type);
+    cv_free_list_del(memory, op);
 }
 
 static PyObject *

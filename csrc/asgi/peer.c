@@ -103,10 +103,13 @@ make_server(int fd)
 }
 
 PyObject *
-cv_peer_server(cv_peer_t *peer, int fd)
+cv_peer_server(cv_peer_t *peer, int fd, PyObject *known)
 {
     if (peer->server == NULL) {
         peer->server = make_server(fd);
+        if (peer->server != NULL && known != NULL && PyObject_RichCompareBool(peer->server, known, Py_EQ) == 1) {
+            Py_SETREF(peer->server, Py_NewRef(known));
+        }
     }
     return peer->server;
 }

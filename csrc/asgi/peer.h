@@ -25,8 +25,9 @@ void cv_peer_free(cv_peer_t *peer);
 /* scope["client"]: (host, port), or None for a Unix socket. Borrowed. */
 PyObject *cv_peer_client(cv_peer_t *peer);
 
-/* scope["server"]: (host, port), (path, None), or None. `fd` is the connection's socket. Borrowed. */
-PyObject *cv_peer_server(cv_peer_t *peer, int fd);
+/* scope["server"]: (host, port), (path, None), or None. `fd` is the connection's socket. Where it equals `known` (which
+ * may be NULL), it is `known`, so that the connections to one address share one object. Borrowed. */
+PyObject *cv_peer_server(cv_peer_t *peer, int fd, PyObject *known);
 
 /* "host:port" for log lines, or an empty span. Lives as long as the peer. */
 cv_span_t cv_peer_text(cv_peer_t *peer);

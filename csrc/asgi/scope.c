@@ -21,7 +21,7 @@ cv_scope_make_template(cv_service_t *service)
         {n->root_path, service->root_path},
         {n->headers, Py_None},
         {n->state, Py_None},
-        {n->method, Py_None},
+        {n->method, n->get},
         {n->path, Py_None},
         {n->raw_path, Py_None},
         {n->query_string, service->state->empty_bytes},
@@ -87,6 +87,44 @@ decode_path(cv_span_t raw)
     return path;
 }
 
+/* Both forms of a path, root path included; new references. */
+static int
+make_path(cv_service_t *service, cv_span_t raw, cv_recent_path_t *out)
+{
+    out->path = decode_path(raw);
+    out->raw_path = PyBytes_FromStringAndSize(raw.data, (Py_ssize_t)raw.len);
+    if (out->path != NULL && out->raw_path != NULL && PyUnicode_GET_LENGTH(service->root_path) > 0) {
+        Py_SETREF(out->path, PyUnicode_Concat(service->root_path, out->path));
+        PyObject *prefixed = Py_NewRef(service->root_path_bytes);
+        PyBytes_ConcatAndDel(&prefixed, out->raw_path);
+        out->raw_path = prefixed;
+    }
+    if (out->path == NULL || out->raw_path == NULL) {
+        Py_CLEAR(out->path);
+        Py_CLEAR(out->raw_path);
+        return -1;
+    }
+    return 0;
+}
+
+/* As make_path, from what recent requests left where it is there. */
+static int
+find_path(cv_service_t *service, cv_span_t raw, cv_recent_path_t *out)
+{
+    cv_recent_path_t *place = cv_recent_path(&service->recent, raw);
+    if (place != NULL && cv_recent_path_is(place, raw, (size_t)PyBytes_GET_SIZE(service->root_path_bytes))) {
+        *out = (cv_recent_path_t){Py_NewRef(place->path), Py_NewRef(place->raw_path)};
+        return 0;
+    }
+    if (make_path(service, raw, out) < 0) {
+        return -1;
+    }
+    if (place != NULL) {
+        cv_recent_path_set(place, out->path, out->raw_path);
+    }
+    return 0;
+}
+
 static int
 set_path(cv_service_t *service, PyObject *scope, const cv_h1_head_t *head, CycleObject *cycle)
 {
@@ -95,39 +133,43 @@ set_path(cv_service_t *service, PyObject *scope, const cv_h1_head_t *head, Cycle
     if (raw.len == 0) {
         raw = (cv_span_t){"/", 1}; /* RFC 9110 section 4.2.3: an empty path means "/" */
     }
-    PyObject *path = decode_path(raw);
-    PyObject *raw_path = PyBytes_FromStringAndSize(raw.data, (Py_ssize_t)raw.len);
-    if (path != NULL && raw_path != NULL && PyUnicode_GET_LENGTH(service->root_path) > 0) {
-        PyObject *joined = PyUnicode_Concat(service->root_path, path);
-        Py_SETREF(path, joined);
-        PyObject *prefixed = Py_NewRef(service->root_path_bytes);
-        PyBytes_ConcatAndDel(&prefixed, raw_path);
-        raw_path = prefixed;
-    }
-    if (path == NULL || raw_path == NULL) {
-        Py_XDECREF(path);
-        Py_XDECREF(raw_path);
+    cv_recent_path_t found;
+    if (find_path(service, raw, &found) < 0) {
         return -1;
     }
     if (service->access != NULL) {
-        cycle->raw_path = Py_NewRef(raw_path);
+        cycle->raw_path = Py_NewRef(found.raw_path);
     }
-    if (set_steal(scope, n->path, path) < 0) {
-        Py_DECREF(raw_path);
+    if (set_steal(scope, n->path, found.path) < 0) {
+        Py_DECREF(found.raw_path);
         return -1;
     }
-    return set_steal(scope, n->raw_path, raw_path);
+    return set_steal(scope, n->raw_path, found.raw_path);
+}
+
+/* The template says GET already. */
+static int
+set_method(cv_service_t *service, PyObject *scope, const cv_h1_head_t *head, CycleObject *cycle)
+{
+    const cv_names_t *n = &service->state->names;
+    PyObject *method = method_name(n, cv_h1_span(head, head->method, head->method_len));
+    if (method == NULL) {
+        return -1;
+    }
+    if (service->access != NULL) {
+        cycle->method = Py_NewRef(method);
+    }
+    if (method == n->get) {
+        Py_DECREF(method);
+        return 0;
+    }
+    return set_steal(scope, n->method, method);
 }
 
 static int
 set_target(cv_service_t *service, PyObject *scope, const cv_h1_head_t *head, CycleObject *cycle)
 {
-    const cv_names_t *n = &service->state->names;
-    PyObject *method = method_name(n, cv_h1_span(head, head->method, head->method_len));
-    if (method != NULL && service->access != NULL) {
-        cycle->method = Py_NewRef(method);
-    }
-    if (set_steal(scope, n->method, method) < 0 || set_path(service, scope, head, cycle) < 0) {
+    if (set_method(service, scope, head, cycle) < 0 || set_path(service, scope, head, cycle) < 0) {
         return -1;
     }
     if (head->query_len == 0) {
@@ -137,15 +179,13 @@ set_target(cv_service_t *service, PyObject *scope, const cv_h1_head_t *head, Cyc
     if (query != NULL && service->access != NULL) {
         cycle->query = Py_NewRef(query);
     }
-    return set_steal(scope, n->query_string, query);
+    return set_steal(scope, service->state->names.query_string, query);
 }
 
+/* The pair of a field whose name is not in the table of known ones. */
 static PyObject *
-field_name(cv_state_t *state, const cv_h1_head_t *head, const cv_h1_field_t *field)
+make_unknown_field(const cv_h1_head_t *head, const cv_h1_field_t *field)
 {
-    if (field->id != CV_FIELD_UNKNOWN) {
-        return Py_NewRef(state->field_names[field->id]);
-    }
     PyObject *name = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)field->name_len);
     if (name == NULL) {
         return NULL;
@@ -156,47 +196,58 @@ field_name(cv_state_t *state, const cv_h1_head_t *head, const cv_h1_field_t *fie
         char c = from[i];
         to[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
     }
-    return name;
+    PyObject *value = PyBytes_FromStringAndSize(head->base + field->value, (Py_ssize_t)field->value_len);
+    PyObject *pair = value == NULL ? NULL : PyTuple_Pack(2, name, value);
+    Py_DECREF(name);
+    Py_XDECREF(value);
+    return pair;
 }
 
 /* [(name, value), …] in wire order, duplicates kept. */
 static PyObject *
-build_headers(cv_state_t *state, const cv_h1_head_t *head)
+build_headers(cv_service_t *service, const cv_h1_head_t *head)
 {
+    PyObject *const *names = service->state->field_names;
     PyObject *headers = PyList_New((Py_ssize_t)head->field_count);
     if (headers == NULL) {
         return NULL;
     }
     for (uint32_t i = 0; i < head->field_count; i++) {
         const cv_h1_field_t *field = &head->fields[i];
-        PyObject *pair = PyTuple_New(2);
-        PyObject *name = field_name(state, head, field);
-        PyObject *value = PyBytes_FromStringAndSize(head->base + field->value, (Py_ssize_t)field->value_len);
-        if (pair == NULL || name == NULL || value == NULL) {
-            Py_XDECREF(pair);
-            Py_XDECREF(name);
-            Py_XDECREF(value);
+        PyObject *pair = field->id == CV_FIELD_UNKNOWN
+            ? make_unknown_field(head, field)
+            : cv_recent_field(&service->recent, field->id, names[field->id],
+                              cv_h1_span(head, field->value, field->value_len));
+        if (pair == NULL) {
             Py_DECREF(headers);
             return NULL;
         }
-        PyTuple_SET_ITEM(pair, 0, name);
-        PyTuple_SET_ITEM(pair, 1, value);
         PyList_SET_ITEM(headers, (Py_ssize_t)i, pair);
     }
     return headers;
 }
 
+/* Sets "server" unless the template has it already; from then on it does. */
 static int
-set_ends(cv_service_t *service, PyObject *scope, cv_conn_t *conn)
+set_server(cv_service_t *service, PyObject *scope, cv_conn_t *conn)
 {
-    const cv_names_t *n = &service->state->names;
-    cv_peer_t *peer = conn->app;
-    PyObject *server = cv_peer_server(peer, conn->transport.fd);
-    PyObject *client = cv_peer_client(peer);
-    if (server == NULL || client == NULL) {
+    PyObject *key = service->state->names.server;
+    PyObject *server = cv_peer_server(conn->app, conn->transport.fd, service->server_address);
+    if (server == NULL) {
         return -1;
     }
-    return PyDict_SetItem(scope, n->server, server) < 0 ? -1 : PyDict_SetItem(scope, n->client, client);
+    if (server == service->server_address) {
+        return 0;
+    }
+    Py_XSETREF(service->server_address, Py_NewRef(server));
+    return PyDict_SetItem(scope, key, server) < 0 ? -1 : PyDict_SetItem(service->scope_template, key, server);
+}
+
+static int
+set_client(cv_service_t *service, PyObject *scope, cv_conn_t *conn)
+{
+    PyObject *client = cv_peer_client(conn->app);
+    return client == NULL ? -1 : PyDict_SetItem(scope, service->state->names.client, client);
 }
 
 PyObject *
@@ -209,8 +260,8 @@ cv_scope_build(cv_service_t *service, cv_conn_t *conn, const cv_h1_head_t *head,
     }
     if ((head->minor == 0 && PyDict_SetItem(scope, n->http_version, n->http_1_0) < 0)
         || set_steal(scope, n->asgi, PyDict_Copy(service->asgi)) < 0
-        || set_ends(service, scope, conn) < 0
-        || set_steal(scope, n->headers, build_headers(service->state, head)) < 0
+        || set_server(service, scope, conn) < 0 || set_client(service, scope, conn) < 0
+        || set_steal(scope, n->headers, build_headers(service, head)) < 0
         || set_steal(scope, n->state, PyDict_Copy(service->lifespan_state)) < 0
         || set_target(service, scope, head, cycle) < 0) {
         Py_DECREF(scope);

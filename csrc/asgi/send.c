@@ -5,6 +5,7 @@
  */
 #include "asgi/channel.h"
 #include "asgi/finished.h"
+#include "asgi/message.h"
 #include "asgi/wait.h"
 #include "base/clock.h"
 #include "py/errors.h"
@@ -24,55 +25,61 @@ typedef enum {
     TOOK_LONG = 2,  /* to give the loop a turn */
 } took_t;
 
-/* message[key], borrowed; NULL without an exception when it is not there. */
-static PyObject *
-get_item(PyObject *message, PyObject *key)
+static int
+send_name_and_value(CycleObject *cycle, PyObject *name, PyObject *value)
 {
-    return PyDict_GetItemWithError(message, key);
-}
-
-static bool
-is_same_text(PyObject *a, PyObject *b)
-{
-    return a == b || (PyUnicode_Check(a) && PyUnicode_Compare(a, b) == 0);
+    if (!PyBytes_Check(name) || !PyBytes_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "header names and values must be bytes, not %.100s and %.100s",
+                     Py_TYPE(name)->tp_name, Py_TYPE(value)->tp_name);
+        return -1;
+    }
+    if (cycle->conn == NULL) {
+        return 0; /* an iterator of the app's let the client go meanwhile */
+    }
+    int status = cv_conn_field(cycle->conn, PyBytes_AS_STRING(name), (size_t)PyBytes_GET_SIZE(name),
+                               PyBytes_AS_STRING(value), (size_t)PyBytes_GET_SIZE(value));
+    return status < 0 ? cv_error_set(status) : 0;
 }
 
 static int
 send_field(CycleObject *cycle, PyObject *pair)
 {
+    if (PyTuple_CheckExact(pair) && PyTuple_GET_SIZE(pair) == 2) {
+        return send_name_and_value(cycle, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
+    }
     PyObject *fast = PySequence_Fast(pair, "each header must be a pair of name and value");
     if (fast == NULL) {
         return -1;
     }
     int status = -1;
-    if (PySequence_Fast_GET_SIZE(fast) != 2) {
+    if (PySequence_Fast_GET_SIZE(fast) == 2) {
+        status = send_name_and_value(cycle, PySequence_Fast_GET_ITEM(fast, 0), PySequence_Fast_GET_ITEM(fast, 1));
+    } else {
         PyErr_SetString(PyExc_ValueError, "each header must be a pair of name and value");
-        goto out;
     }
-    PyObject *name = PySequence_Fast_GET_ITEM(fast, 0);
-    PyObject *value = PySequence_Fast_GET_ITEM(fast, 1);
-    if (!PyBytes_Check(name) || !PyBytes_Check(value)) {
-        PyErr_Format(PyExc_TypeError, "header names and values must be bytes, not %.100s and %.100s",
-                     Py_TYPE(name)->tp_name, Py_TYPE(value)->tp_name);
-        goto out;
-    }
-    if (cycle->conn == NULL) {
-        status = 0; /* an iterator of the app's let the client go meanwhile */
-        goto out;
-    }
-    status = cv_conn_field(cycle->conn, PyBytes_AS_STRING(name), (size_t)PyBytes_GET_SIZE(name),
-                           PyBytes_AS_STRING(value), (size_t)PyBytes_GET_SIZE(value));
-    if (status < 0) {
-        status = cv_error_set(status);
-    }
-out:
     Py_DECREF(fast);
+    return status;
+}
+
+/* A list, as frameworks give it. A field may run code of the app's, which may change the list. */
+static int
+send_listed_fields(CycleObject *cycle, PyObject *headers)
+{
+    int status = 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(headers); i++) {
+        PyObject *pair = Py_NewRef(PyList_GET_ITEM(headers, i));
+        status = send_field(cycle, pair);
+        Py_DECREF(pair);
+    }
     return status;
 }
 
 static int
 send_fields(CycleObject *cycle, PyObject *headers)
 {
+    if (PyList_CheckExact(headers)) {
+        return send_listed_fields(cycle, headers);
+    }
     PyObject *iterator = PyObject_GetIter(headers);
     if (iterator == NULL) {
         return -1;
@@ -88,13 +95,10 @@ send_fields(CycleObject *cycle, PyObject *headers)
 }
 
 static int
-read_status(PyObject *message, const cv_names_t *names, long *out_status)
+read_status(PyObject *status, long *out_status)
 {
-    PyObject *status = get_item(message, names->status);
     if (status == NULL) {
-        if (!PyErr_Occurred()) {
-            PyErr_SetString(PyExc_KeyError, "status");
-        }
+        PyErr_SetString(PyExc_KeyError, "status");
         return -1;
     }
     if (!PyLong_Check(status)) {
@@ -106,15 +110,11 @@ read_status(PyObject *message, const cv_names_t *names, long *out_status)
 }
 
 static int
-take_start(CycleObject *cycle, PyObject *message)
+take_start(CycleObject *cycle, const cv_message_t *message)
 {
-    const cv_names_t *names = &cycle->service->state->names;
+    PyObject *headers = message->headers;
     long status;
-    if (read_status(message, names, &status) < 0) {
-        return -1;
-    }
-    PyObject *headers = get_item(message, names->headers);
-    if (headers == NULL && PyErr_Occurred()) {
+    if (read_status(message->status, &status) < 0) {
         return -1;
     }
     int error = cv_conn_respond(cycle->conn, status < 0 || status > 999 ? 0 : (unsigned)status);
@@ -122,7 +122,7 @@ take_start(CycleObject *cycle, PyObject *message)
         return cv_error_set(error);
     }
     Py_XINCREF(headers);
-    error = headers == NULL ? 0 : send_fields(cycle, headers);
+    error = headers == NULL ? 0 : send_fields(cycle, headers); /* may run code that changes the message */
     Py_XDECREF(headers);
     if (error < 0) {
         if (cycle->conn != NULL) {
@@ -137,12 +137,10 @@ take_start(CycleObject *cycle, PyObject *message)
 
 /* The message's body as bytes that nobody changes. New reference; NULL with an exception. */
 static PyObject *
-read_body(CycleObject *cycle, PyObject *message)
+read_body(CycleObject *cycle, PyObject *body)
 {
-    cv_state_t *state = cycle->service->state;
-    PyObject *body = get_item(message, state->names.body);
     if (body == NULL) {
-        return PyErr_Occurred() ? NULL : Py_NewRef(state->empty_bytes);
+        return Py_NewRef(cycle->service->state->empty_bytes);
     }
     if (PyBytes_Check(body)) {
         return Py_NewRef(body);
@@ -155,27 +153,18 @@ read_body(CycleObject *cycle, PyObject *message)
     return NULL;
 }
 
-static int
-read_more_body(CycleObject *cycle, PyObject *message)
+/* True while other work of this turn is due. */
+static bool
+is_busy(cv_service_t *service)
 {
-    PyObject *more = get_item(message, cycle->service->state->names.more_body);
-    if (more == NULL) {
-        return PyErr_Occurred() ? -1 : 0;
-    }
-    return PyObject_IsTrue(more);
+    return !cv_list_is_empty(&service->queued) || service->driver->is_busy(service);
 }
 
-/* The answer is complete: it goes out now or with the others of this turn, and the connection is free. */
+/* What was queued goes out now, or with more of this turn. */
 static void
-finish(CycleObject *cycle)
+write_or_hold(cv_service_t *service, cv_conn_t *conn, bool busy)
 {
-    cv_service_t *service = cycle->service;
-    cv_conn_t *conn = cycle->conn;
-    cycle->complete = true;
-    service->total++;
-    cv_cycle_detach(cycle);
-    bool busy = !cv_list_is_empty(&service->queued) || service->driver->is_busy(service);
-    switch (cv_batch_on_final(&service->batch, busy)) {
+    switch (cv_batch_on_queued(&service->batch, busy)) {
     case CV_BATCH_WRITE:
         cv_conn_flush(conn);
         break;
@@ -188,17 +177,37 @@ finish(CycleObject *cycle)
     cv_service_wake(service);
 }
 
-/* True when this step has sent so much, or for so long, that the others should have a turn. */
+/* The answer is complete, and the connection is free. */
+static void
+finish(CycleObject *cycle)
+{
+    cv_service_t *service = cycle->service;
+    cv_conn_t *conn = cycle->conn;
+    cycle->complete = true;
+    service->total++;
+    cv_cycle_detach(cycle);
+    write_or_hold(service, conn, is_busy(service));
+}
+
+/* Notes that this step sends `len` bytes more. True when it has sent something before. */
 static bool
-is_step_long(CycleObject *cycle, size_t len)
+continue_step(CycleObject *cycle, size_t len)
 {
     uint64_t time = uv_now(cycle->service->env.loop);
-    if (time != cycle->step_time || cycle->step_start == 0) {
+    bool continues = time == cycle->step_time && cycle->step_start != 0;
+    if (!continues) {
         cycle->step_time = time;
         cycle->step_start = cv_clock_now();
         cycle->step_sent = 0;
     }
     cycle->step_sent += len > STEP_BYTES ? STEP_BYTES : (uint32_t)len;
+    return continues;
+}
+
+/* True when this step has sent so much, or for so long, that the others should have a turn. */
+static bool
+is_step_long(CycleObject *cycle)
+{
     if (cycle->step_sent < STEP_BYTES
         && (cycle->step_sent < STEP_UNTIMED || cv_clock_now() - cycle->step_start < STEP_TIME)) {
         return false;
@@ -207,11 +216,37 @@ is_step_long(CycleObject *cycle, size_t len)
     return true;
 }
 
-static int
-take_body(CycleObject *cycle, PyObject *message)
+/* A piece that is not the last one was queued. A step that sends several has them written together. */
+static took_t
+write_piece(CycleObject *cycle, size_t len)
 {
-    PyObject *body = read_body(cycle, message);
-    int more = body == NULL ? -1 : read_more_body(cycle, message);
+    cv_service_t *service = cycle->service;
+    cv_conn_t *conn = cycle->conn;
+    bool continues = continue_step(cycle, len);
+    if (conn->queued > service->env.write_high) {
+        cv_conn_flush(conn);
+        cv_service_wake(service);
+    } else {
+        write_or_hold(service, conn, continues || is_busy(service));
+    }
+    if (cycle->conn == NULL) {
+        return TOOK; /* the write found the client gone */
+    }
+    if (conn->queued > service->env.write_high) {
+        return TOOK_FULL;
+    }
+    return is_step_long(cycle) ? TOOK_LONG : TOOK;
+}
+
+static int
+take_body(CycleObject *cycle, const cv_message_t *message)
+{
+    /* Kept, since asking for its truth may run code that changes the message. */
+    PyObject *more_body = Py_XNewRef(message->more_body);
+    PyObject *body = read_body(cycle, message->body);
+    int more = body == NULL ? -1 : more_body == NULL ? 0
+                                                     : PyObject_IsTrue(more_body);
+    Py_XDECREF(more_body);
     if (more < 0 || cycle->conn == NULL) {
         Py_XDECREF(body);
         return more < 0 ? -1 : TOOK;
@@ -233,28 +268,22 @@ take_body(CycleObject *cycle, PyObject *message)
         finish(cycle);
         return TOOK;
     }
-    cv_conn_t *conn = cycle->conn;
-    cv_conn_flush(conn);
-    cv_service_wake(cycle->service);
-    if (cycle->conn == NULL) {
-        return TOOK; /* the write found the client gone */
-    }
-    if (conn->queued > cycle->service->env.write_high) {
-        return TOOK_FULL;
-    }
-    return is_step_long(cycle, len) ? TOOK_LONG : TOOK;
+    return write_piece(cycle, len);
 }
 
 /* Takes one message: a took_t, or -1 with an exception set. */
 static int
-take_message(CycleObject *cycle, PyObject *message)
+take_message(CycleObject *cycle, PyObject *dict)
 {
-    const cv_names_t *names = &cycle->service->state->names;
-    PyObject *type = get_item(message, names->type);
+    cv_service_t *service = cycle->service;
+    const cv_names_t *names = &service->state->names;
+    cv_message_t message;
+    if (cv_message_read(dict, names, &message) < 0) {
+        return -1;
+    }
+    PyObject *type = message.type;
     if (type == NULL) {
-        if (!PyErr_Occurred()) {
-            PyErr_SetString(PyExc_KeyError, "type");
-        }
+        PyErr_SetString(PyExc_KeyError, "type");
         return -1;
     }
     if (cycle->disconnected) {
@@ -265,14 +294,14 @@ take_message(CycleObject *cycle, PyObject *message)
         return -1;
     }
     if (!cycle->started) {
-        if (is_same_text(type, names->http_response_start)) {
-            return take_start(cycle, message);
+        if (cv_message_is(type, names->http_response_start, &service->start_text)) {
+            return take_start(cycle, &message);
         }
         PyErr_Format(PyExc_RuntimeError, "Expected ASGI message 'http.response.start', but got '%S'.", type);
         return -1;
     }
-    if (is_same_text(type, names->http_response_body)) {
-        return take_body(cycle, message);
+    if (cv_message_is(type, names->http_response_body, &service->body_text)) {
+        return take_body(cycle, &message);
     }
     PyErr_Format(PyExc_RuntimeError, "Expected ASGI message 'http.response.body', but got '%S'.", type);
     return -1;

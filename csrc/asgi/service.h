@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "asgi/batch.h"
+#include "asgi/recent.h"
 #include "base/list.h"
 #include "conn/conn.h"
 #include "observe/access_log.h"
@@ -44,8 +45,10 @@ struct cv_service {
     PyObject *loop;
     PyObject *context;          /* the contextvars context of the start */
     PyObject *scope_template;
+    PyObject *server_address;   /* what the template has as "server"; NULL before the first request */
     PyObject *asgi;             /* {"version": …, "spec_version": …} */
     PyObject *lifespan_state;   /* dict, copied into each scope */
+    PyObject *task_keywords;    /* dict, of Task() */
     PyObject *root_path;        /* str */
     PyObject *root_path_bytes;  /* bytes, percent-encoded already */
     PyObject *log;              /* log(level, message, exception) */
@@ -60,6 +63,9 @@ struct cv_service {
     unsigned open_count;        /* length of both lists */
     uint64_t total;             /* complete responses */
     cv_batch_t batch;
+    PyObject *start_text;       /* strong: the text that the app wrote for "http.response.start" last, */
+    PyObject *body_text;        /* and for "http.response.body": mostly the same object every time; or NULL */
+    cv_recent_t recent;
     PyObject *on_idle;          /* strong; called when env.conn_count or open_count falls to 0; or NULL */
     bool was_busy_conns, was_busy_cycles;
 };

@@ -37,6 +37,9 @@ create_task_by_factory(cv_service_t *service, PyObject *coroutine, PyObject *con
     return PyObject_VectorcallMethod(service->state->names.create_task, args, 2, service->state->context_kwnames);
 }
 
+/* asyncio.Task(coroutine, loop=…, context=context[, eager_start=True]). Task() is given its keywords as a dict whatever
+ * the way it is called: one is kept, in which only the context changes. It is read before the coroutine takes its first
+ * step, and keeps no request's context afterwards. */
 static PyObject *
 create_task(cv_service_t *service, PyObject *coroutine, PyObject *context)
 {
@@ -44,16 +47,24 @@ create_task(cv_service_t *service, PyObject *coroutine, PyObject *context)
         return create_task_by_factory(service, coroutine, context);
     }
     cv_state_t *state = service->state;
-    PyObject *args[] = {NULL, coroutine, service->loop, context, Py_True};
-    return PyObject_Vectorcall(state->task_type, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, state->task_kwnames);
+    PyObject *args = PyTuple_Pack(1, coroutine);
+    PyObject *task = NULL;
+    if (args != NULL && PyDict_SetItem(service->task_keywords, state->names.context, context) == 0) {
+        task = PyObject_Call(state->task_type, args, service->task_keywords);
+        if (PyDict_SetItem(service->task_keywords, state->names.context, Py_None) < 0) {
+            Py_CLEAR(task);
+        }
+    }
+    Py_XDECREF(args);
+    return task;
 }
 
-/* task.METHOD(argument), without an attribute look-up where the task is asyncio's own. */
+/* task.NAME(), without a look-up where the task is asyncio's own. */
 static PyObject *
-call_task(cv_state_t *state, PyObject *task, PyObject *unbound, PyObject *name)
+call_task(cv_state_t *state, PyObject *task, PyCFunction method, PyObject *name)
 {
-    if ((PyObject *)Py_TYPE(task) == state->task_type) {
-        return PyObject_CallOneArg(unbound, task);
+    if ((PyObject *)Py_TYPE(task) == state->task_type && method != NULL) {
+        return method(task, NULL);
     }
     return PyObject_CallMethodNoArgs(task, name);
 }

@@ -7,7 +7,8 @@
 PyObject *
 cv_wait_new(CycleObject *cycle, cv_wait_attempt attempt, cv_list_t *waiters, PyObject *message)
 {
-    WaitObject *self = PyObject_GC_New(WaitObject, cycle->service->state->wait_type);
+    cv_state_t *state = cycle->service->state;
+    WaitObject *self = (WaitObject *)cv_free_list_new(&state->free_waits, state->wait_type);
     if (self == NULL) {
         return NULL;
     }
@@ -47,11 +48,10 @@ wait_clear(PyObject *op)
 static void
 wait_dealloc(PyObject *op)
 {
-    PyTypeObject *type = Py_TYPE(op);
+    cv_state_t *state = cv_state_of_type(Py_TYPE(op));
     PyObject_GC_UnTrack(op);
     wait_clear(op);
-    type->tp_free(op);
-    Py_DECREF(type);
+    cv_free_list_del(&state->free_waits, op);
 }
 
 /* Waits: the future that the task is to wait on. New reference, or NULL. */

@@ -42,10 +42,23 @@ make_constants(cv_state_t *state)
         return -1;
     }
     state->context_kwnames = PyTuple_Pack(1, names->context);
-    state->task_kwnames = state->eager
-        ? PyTuple_Pack(3, names->loop, names->context, names->eager_start)
-        : PyTuple_Pack(2, names->loop, names->context);
-    return state->context_kwnames == NULL || state->task_kwnames == NULL ? -1 : 0;
+    return state->context_kwnames == NULL ? -1 : 0;
+}
+
+/* The C function of an unbound method that takes no argument; NULL without an exception when it is none. */
+static PyCFunction
+no_argument_method(PyObject *type, PyObject *name)
+{
+    PyObject *method = PyObject_GetAttr(type, name);
+    PyCFunction function = NULL;
+    if (method == NULL) {
+        PyErr_Clear();
+    } else if (Py_IS_TYPE(method, &PyMethodDescr_Type)) {
+        const PyMethodDef *definition = ((PyMethodDescrObject *)method)->d_method;
+        function = definition->ml_flags == METH_NOARGS ? definition->ml_meth : NULL;
+    }
+    Py_XDECREF(method);
+    return function;
 }
 
 static int
@@ -61,10 +74,9 @@ import_asyncio(cv_state_t *state)
     if (state->task_type == NULL) {
         return -1;
     }
-    state->task_done = PyObject_GetAttr(state->task_type, state->names.done);
-    state->task_result = PyObject_GetAttr(state->task_type, state->names.result);
-    state->task_add_done_callback = PyObject_GetAttr(state->task_type, state->names.add_done_callback);
-    return state->task_done == NULL || state->task_result == NULL || state->task_add_done_callback == NULL ? -1 : 0;
+    state->task_done = no_argument_method(state->task_type, state->names.done);
+    state->task_result = no_argument_method(state->task_type, state->names.result);
+    return 0;
 }
 
 int
@@ -83,9 +95,6 @@ cv_state_traverse(cv_state_t *state, visitproc visit, void *arg)
     Py_VISIT(state->body_template);
     Py_VISIT(state->finished);
     Py_VISIT(state->task_type);
-    Py_VISIT(state->task_done);
-    Py_VISIT(state->task_result);
-    Py_VISIT(state->task_add_done_callback);
     Py_VISIT(state->finished_type);
     Py_VISIT(state->pause_type);
     Py_VISIT(state->receive_type);
@@ -99,6 +108,9 @@ cv_state_traverse(cv_state_t *state, visitproc visit, void *arg)
 void
 cv_state_clear(cv_state_t *state)
 {
+    cv_free_list_close(&state->free_cycles);
+    cv_free_list_close(&state->free_channels);
+    cv_free_list_close(&state->free_waits);
 #define CV_CLEAR_NAME(member, text) Py_CLEAR(state->names.member);
     CV_NAMES(CV_CLEAR_NAME)
 #undef CV_CLEAR_NAME
@@ -108,12 +120,8 @@ cv_state_clear(cv_state_t *state)
     Py_CLEAR(state->empty_bytes);
     Py_CLEAR(state->body_template);
     Py_CLEAR(state->finished);
-    Py_CLEAR(state->task_kwnames);
     Py_CLEAR(state->context_kwnames);
     Py_CLEAR(state->task_type);
-    Py_CLEAR(state->task_done);
-    Py_CLEAR(state->task_result);
-    Py_CLEAR(state->task_add_done_callback);
     Py_CLEAR(state->finished_type);
     Py_CLEAR(state->pause_type);
     Py_CLEAR(state->receive_type);

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 
 #include "http/field_names.h"
+#include "py/free_list.h"
 #include "py/names.h"
 
 typedef struct {
@@ -31,15 +32,18 @@ typedef struct {
     PyObject *empty_bytes;
     PyObject *body_template;    /* {"type": "http.request", "body": b"", "more_body": False} */
     PyObject *finished;         /* the awaitable that is finished already */
-    PyObject *task_kwnames;     /* keywords of Task(): ("loop", ["eager_start",] "context") */
     PyObject *context_kwnames;  /* ("context",) */
 
     /* asyncio */
     PyObject *task_type;        /* asyncio.Task */
-    PyObject *task_done;        /* its unbound methods, called without an attribute look-up */
-    PyObject *task_result;
-    PyObject *task_add_done_callback;
+    PyCFunction task_done;      /* its methods that take no argument, called without any look-up; NULL where they */
+    PyCFunction task_result;    /* are not what CPython's C implementation has */
     bool eager;                 /* Task() knows eager_start: 3.12 and later */
+
+    /* Memory for what each request makes */
+    cv_free_list_t free_cycles;
+    cv_free_list_t free_channels;
+    cv_free_list_t free_waits;
 
     /* Types */
     PyTypeObject *finished_type;

@@ -83,6 +83,7 @@ server_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(service->scope_template);
     Py_VISIT(service->asgi);
     Py_VISIT(service->lifespan_state);
+    Py_VISIT(service->task_keywords);
     Py_VISIT(service->log);
     Py_VISIT(service->access);
     Py_VISIT(service->task_factory);
@@ -101,8 +102,13 @@ server_clear(PyObject *op)
     Py_CLEAR(service->app);
     Py_CLEAR(service->context);
     Py_CLEAR(service->scope_template);
+    Py_CLEAR(service->server_address);
+    Py_CLEAR(service->start_text);
+    Py_CLEAR(service->body_text);
+    cv_recent_clear(&service->recent);
     Py_CLEAR(service->asgi);
     Py_CLEAR(service->lifespan_state);
+    Py_CLEAR(service->task_keywords);
     Py_CLEAR(service->root_path);
     Py_CLEAR(service->root_path_bytes);
     Py_CLEAR(service->log);

@@ -68,6 +68,11 @@ make_dicts(cv_service_t *service, const char *asgi_version, PyObject *state)
         return -1;
     }
     Py_DECREF(version);
+    service->task_keywords = Py_BuildValue("{OO}", names->loop, service->loop);
+    if (service->task_keywords == NULL
+        || (service->state->eager && PyDict_SetItem(service->task_keywords, names->eager_start, Py_True) < 0)) {
+        return -1;
+    }
     service->root_path_bytes = PyUnicode_AsUTF8String(service->root_path);
     service->scope_template = service->root_path_bytes == NULL ? NULL : cv_scope_make_template(service);
     return service->scope_template == NULL ? -1 : 0;

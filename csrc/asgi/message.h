@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What an application's message says: the keys of http.response.start and http.response.body.
+ *
+ * Borrows: every value, from the message, as long as nobody changes that.
+ * Thread:  the GIL is held.
+ * Errors:  -1 with an exception set.
+ */
+#ifndef CUVEE_ASGI_MESSAGE_H
+#define CUVEE_ASGI_MESSAGE_H
+
+#include <Python.h>
+
+#include <stdbool.h>
+
+#include "py/state.h"
+
+/* NULL for what the message does not say. */
+typedef struct {
+    PyObject *type;
+    PyObject *status;
+    PyObject *headers;
+    PyObject *body;
+    PyObject *more_body;
+} cv_message_t;
+
+/* Reads a message, a dict. */
+int cv_message_read(PyObject *dict, const cv_names_t *names, cv_message_t *out);
+
+/* True when a message's type says `name`. *seen (strong, or NULL) is the object that said so last: frameworks send the
+ * same one each time, though it mostly is not the interned one. */
+bool cv_message_is(PyObject *type, PyObject *name, PyObject **seen);
+
+#endif
