@@ -112,6 +112,7 @@ loop_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->task_type);
     Py_VISIT(self->base_create_task);
     Py_VISIT(self->private_module);
+    Py_VISIT(self->loop_kwargs);
     Py_VISIT(self->fatal);
     Py_VISIT(self->task_factory);
     Py_VISIT(self->transports);
@@ -129,6 +130,7 @@ loop_clear(PyObject *op)
     cv_ready_deinit(&self->ready);
     cv_timer_heap_deinit(&self->timers);
     cv_fd_table_clear(&self->fds);
+    Py_CLEAR(self->loop_kwargs);
     Py_CLEAR(self->fatal);
     Py_CLEAR(self->task_factory);
     Py_CLEAR(self->transports);

@@ -59,6 +59,7 @@ typedef struct LoopCoreObject {
 
     /* state of a run */
     unsigned long thread_id; /* 0: not running */
+    PyObject *loop_kwargs;   /* strong: {"loop": self}; a reference cycle, so for the time of a run only */
     PyObject *fatal;         /* strong: the SystemExit or KeyboardInterrupt that ends the run */
     bool stopping;
     bool uv_open; /* the uv loop and its handles exist */

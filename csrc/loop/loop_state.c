@@ -27,7 +27,9 @@ state_clear(PyObject *op)
     Py_CLEAR(self->str_delay);
     Py_CLEAR(self->str_when);
     Py_CLEAR(self->str_loop);
+    Py_CLEAR(self->str_name);
     Py_CLEAR(self->loop_kwnames);
+    Py_CLEAR(self->context_kwnames);
     return 0;
 }
 
@@ -68,6 +70,7 @@ fill_names(LoopStateObject *self)
         {&self->str_delay, "delay"},
         {&self->str_when, "when"},
         {&self->str_loop, "loop"},
+        {&self->str_name, "name"},
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         *names[i].slot = PyUnicode_InternFromString(names[i].text);

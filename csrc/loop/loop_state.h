@@ -3,7 +3,7 @@
  * What all loops of one module share: the types and the names that the hot paths compare and call with.
  *
  * Owns:    strong references; the module owns the state, as its attribute `_loop_state`.
- * Thread:  any, with the GIL held; it does not change after set-up.
+ * Thread:  any, with the GIL held.
  * Errors:  NULL with an exception set.
  */
 #ifndef CUVEE_LOOP_LOOP_STATE_H
@@ -21,7 +21,9 @@ typedef struct {
     PyObject *str_delay;
     PyObject *str_when;
     PyObject *str_loop;
+    PyObject *str_name;
     PyObject *loop_kwnames; /* ("loop",) */
+    PyObject *context_kwnames; /* the last tuple that was ("context",), or NULL: asyncio's is always the same one */
 } LoopStateObject;
 
 /* Makes an empty state and adds it to `module` (borrowed from there). */

@@ -38,11 +38,17 @@ loop__run(PyObject *op, PyObject *Py_UNUSED(ignored))
     if (check_can_run(self) < 0) {
         return NULL;
     }
+    self->loop_kwargs = PyDict_New();
+    if (self->loop_kwargs == NULL || PyDict_SetItem(self->loop_kwargs, self->state->str_loop, op) < 0) {
+        Py_CLEAR(self->loop_kwargs);
+        return NULL;
+    }
     self->thread_id = PyThread_get_thread_ident();
     self->last_yield = uv_now(&self->head.uv);
     (void)uv_run(&self->head.uv, UV_RUN_DEFAULT);
     self->thread_id = 0;
     self->stopping = false;
+    Py_CLEAR(self->loop_kwargs);
     PyObject *fatal = self->fatal;
     self->fatal = NULL;
     if (fatal != NULL) {

@@ -8,10 +8,15 @@
 
 #include "loop/loop_core.h"
 
+/* The clock of time.monotonic() and its arithmetic, so that both give the same numbers. */
 double
 cv_loop_time(void)
 {
-#if PY_VERSION_HEX >= 0x030D0000
+#if defined(__linux__)
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)((int64_t)now.tv_sec * 1000000000 + now.tv_nsec) / 1e9;
+#elif PY_VERSION_HEX >= 0x030D0000
     PyTime_t now;
     (void)PyTime_MonotonicRaw(&now);
     return PyTime_AsSecondsDouble(now);
@@ -41,11 +46,35 @@ keyword_index(const signature_t *signature, LoopStateObject *state, PyObject *ke
     return -1;
 }
 
+/* True for ("context",), which asyncio's Task and Future say always, with a tuple and a string of their own. */
+static bool
+is_context(LoopStateObject *state, PyObject *kwnames)
+{
+    if (kwnames == state->context_kwnames) {
+        return true;
+    }
+    if (PyTuple_GET_SIZE(kwnames) != 1
+        || PyUnicode_Compare(PyTuple_GET_ITEM(kwnames, 0), state->str_context) != 0) {
+        return false;
+    }
+    Py_XSETREF(state->context_kwnames, Py_NewRef(kwnames));
+    return true;
+}
+
 /* Sorts the arguments into `out_first` (NULL when there is none in the signature) and `out_call`, all borrowed. */
 static int
 parse(const signature_t *signature, LoopStateObject *state, PyObject *const *args, Py_ssize_t nargs,
       PyObject *kwnames, PyObject **out_first, cv_call_t *out_call)
 {
+    Py_ssize_t required = out_first != NULL ? 2 : 1;
+    if (nargs >= required && (kwnames == NULL || is_context(state, kwnames))) {
+        PyObject *context = kwnames == NULL || args[nargs] == Py_None ? NULL : args[nargs];
+        *out_call = (cv_call_t){args[required - 1], args + required, nargs - required, context};
+        if (out_first != NULL) {
+            *out_first = args[0];
+        }
+        return 0;
+    }
     PyObject *given[3] = {NULL, NULL, NULL}; /* context, callback, first */
     Py_ssize_t used = 0;
     if (out_first != NULL && used < nargs) {
@@ -121,17 +150,10 @@ static PyObject *
 loop_call_soon(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     LoopCoreObject *self = (LoopCoreObject *)op;
+    signature_t signature = {.name = "call_soon"};
     cv_call_t call;
-    /* What asyncio's Task and Future say, always: call_soon(callback, *args, context=context). */
-    if (nargs > 0 && kwnames != NULL && PyTuple_GET_SIZE(kwnames) == 1
-        && PyTuple_GET_ITEM(kwnames, 0) == self->state->str_context) {
-        PyObject *context = args[nargs] == Py_None ? NULL : args[nargs];
-        call = (cv_call_t){.callback = args[0], .args = args + 1, .nargs = nargs - 1, .context = context};
-    } else {
-        signature_t signature = {.name = "call_soon"};
-        if (parse(&signature, self->state, args, nargs, kwnames, NULL, &call) < 0) {
-            return NULL;
-        }
+    if (parse(&signature, self->state, args, nargs, kwnames, NULL, &call) < 0) {
+        return NULL;
     }
     return schedule(self, &call);
 }

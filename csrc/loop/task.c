@@ -8,13 +8,35 @@
 
 #define MAX_KEYWORDS 8
 
+/* type([coro, ]loop=self). A type gets its keywords as a dict whatever the way it is called: while the loop runs, that
+ * is always the same one. */
+static PyObject *
+construct(LoopCoreObject *self, PyObject *type, PyObject *coro)
+{
+    if (self->loop_kwargs == NULL) {
+        PyObject *stack[] = {coro, (PyObject *)self};
+        return coro != NULL ? PyObject_Vectorcall(type, stack, 1, self->state->loop_kwnames)
+                            : PyObject_Vectorcall(type, stack + 1, 0, self->state->loop_kwnames);
+    }
+    PyObject *args = PyTuple_New(coro != NULL);
+    if (args == NULL) {
+        return NULL;
+    }
+    if (coro != NULL) {
+        PyTuple_SET_ITEM(args, 0, Py_NewRef(coro));
+    }
+    PyObject *made = PyObject_Call(type, args, self->loop_kwargs);
+    Py_DECREF(args);
+    return made;
+}
+
 PyDoc_STRVAR(create_future_doc, "create_future($self, /)\n--\n\nReturn a new asyncio.Future of this loop.");
 
 static PyObject *
 loop_create_future(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     LoopCoreObject *self = (LoopCoreObject *)op;
-    return PyObject_Vectorcall(self->future_type, &op, 0, self->state->loop_kwnames);
+    return construct(self, self->future_type, NULL);
 }
 
 /* ("loop", *kwnames), new reference. */
@@ -33,14 +55,22 @@ prepend_loop(LoopCoreObject *self, PyObject *kwnames)
     return names;
 }
 
+/* name=None, which asyncio.create_task always says, is what a task has without it. */
+static bool
+is_name_none(LoopCoreObject *self, PyObject *const *args, PyObject *kwnames)
+{
+    return PyTuple_GET_SIZE(kwnames) == 1 && PyTuple_GET_ITEM(kwnames, 0) == self->state->str_name
+        && args[1] == Py_None;
+}
+
 /* asyncio.Task(coro, loop=self, **kwargs) */
 static PyObject *
 make_task(LoopCoreObject *self, PyObject *const *args, PyObject *kwnames)
 {
-    PyObject *stack[2 + MAX_KEYWORDS] = {args[0], (PyObject *)self};
-    if (kwnames == NULL) {
-        return PyObject_Vectorcall(self->task_type, stack, 1, self->state->loop_kwnames);
+    if (kwnames == NULL || is_name_none(self, args, kwnames)) {
+        return construct(self, self->task_type, args[0]);
     }
+    PyObject *stack[2 + MAX_KEYWORDS] = {args[0], (PyObject *)self};
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
         stack[2 + i] = args[1 + i];
     }
