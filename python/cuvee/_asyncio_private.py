@@ -61,6 +61,25 @@ if TYPE_CHECKING:
 else:
     BaseLoop = asyncio.BaseEventLoop
 
+# What BaseEventLoop.__init__ sets, in one version or another, and LoopCore has not.
+BASE_FIELDS = (
+    "_asyncgens",
+    "_asyncgens_shutdown_called",
+    "_clock_resolution",
+    "_coroutine_origin_tracking_enabled",
+    "_coroutine_origin_tracking_saved_depth",
+    "_current_handle",
+    "_default_executor",
+    "_exception_handler",
+    "_executor_shutdown_called",
+    "_internal_fds",
+    "_old_agen_hooks",
+    "_ready",
+    "_scheduled",
+    "_timer_cancelled_count",
+    "slow_callback_duration",
+)
+
 base_create_task = asyncio.BaseEventLoop.create_task
 set_running_loop: Callable[[asyncio.AbstractEventLoop | None], None] = events._set_running_loop
 get_running_loop = events._get_running_loop

@@ -29,6 +29,18 @@ class Loop(SignalsMixin, StreamsMixin, private.UnixParts):  # type: ignore[misc]
     server or program is inherited from `asyncio.BaseEventLoop`.
     """
 
+    # Every field that every loop has: none of them makes a dict, so that what asyncio and its
+    # programs ask of a loop for each task and timer is not looked for in one.
+    __slots__ = (
+        *private.BASE_FIELDS,
+        "_acceptors",
+        "_former_wakeup_fd",
+        "_open_streams",
+        "_signal_handlers",
+        "_unix_server_sockets",
+        "_watcher",
+    )
+
     def __init__(self) -> None:
         super().__init__()
         self._transports: weakref.WeakValueDictionary[int, asyncio.BaseTransport] = (
