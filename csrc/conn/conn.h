@@ -61,6 +61,9 @@ typedef struct {
     void (*on_refused)(cv_conn_t *conn, unsigned status, const char *rule);
     /* [poll] The bytes that were given to cv_conn_body with this owner are written or dropped. */
     void (*release)(cv_conn_env_t *env, void *owner);
+    /* [poll] `batch` requests were handed up in this poll and nothing was flushed since: the callee may run them and
+     * flush before more is read. May be NULL. */
+    void (*on_batch)(cv_conn_env_t *env);
 } cv_conn_ops_t;
 
 /* What the connections of one server share. Owned by the server. */
@@ -72,6 +75,7 @@ struct cv_conn_env {
     size_t read_high;         /* body bytes or pipelined bytes kept before reading stops: 65536 */
     size_t write_high;        /* queued output above which on_drain will be called: 65536 */
     size_t write_low;         /* ... once it fell to this: 16384 */
+    unsigned batch;           /* requests after which on_batch is called: 64 */
     bool half_close;          /* a FIN ends the input only, instead of the connection */
     bool date_header;         /* add a date field */
     const char *server_header; /* value of the server field, or NULL */
@@ -86,6 +90,7 @@ struct cv_conn_env {
     cv_list_t conns;          /* every open connection */
     cv_list_t unflushed;      /* connections with output that cv_conn_env_flush has to write */
     unsigned conn_count;      /* length of conns */
+    unsigned handed_up;       /* requests since the last flush or on_batch */
     unsigned unfreed;         /* connections that libuv still holds, closed ones included */
     bool draining;            /* no keep-alive any more */
     uint64_t bytes_in, bytes_out;

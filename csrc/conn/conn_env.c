@@ -18,6 +18,7 @@ enum {
     READ_HIGH = 65536,
     WRITE_HIGH = 65536,
     WRITE_LOW = 16384,
+    BATCH = 64,
 };
 
 static void on_due(cv_deadlines_t *deadlines, cv_deadline_t *deadline);
@@ -29,6 +30,7 @@ configure_defaults(cv_conn_env_t *env)
     env->read_high = READ_HIGH;
     env->write_high = WRITE_HIGH;
     env->write_low = WRITE_LOW;
+    env->batch = BATCH;
     env->date_header = true;
     cv_deadlines_configure(&env->deadlines, CV_CONN_HEAD, 30000);
     cv_deadlines_configure(&env->deadlines, CV_CONN_KEEP_ALIVE, 5000);
@@ -108,6 +110,7 @@ cv_conn_free(cv_conn_t *conn)
 void
 cv_conn_env_flush(cv_conn_env_t *env)
 {
+    env->handed_up = 0;
     /* A callback may queue output on any connection; a connection that waits for room is never put back here. */
     while (!cv_list_is_empty(&env->unflushed)) {
         cv_conn_flush(CV_CONTAINER_OF(env->unflushed.next, cv_conn_t, flush_node));

@@ -156,12 +156,10 @@ settle(cv_conn_t *conn)
     cv_conn_watch(conn, conn->transport.writing);
 }
 
-void
-cv_conn_on_readable(cv_transport_t *transport)
+static void
+read_on(cv_conn_t *conn, cv_conn_env_t *env)
 {
-    cv_conn_t *conn = CV_CONTAINER_OF(transport, cv_conn_t, transport);
-    cv_conn_env_t *env = conn->env;
-    ssize_t count = cv_transport_read(transport, env->read_buffer, env->read_buffer_size);
+    ssize_t count = cv_transport_read(&conn->transport, env->read_buffer, env->read_buffer_size);
     if (count == -EAGAIN) {
         return;
     }
@@ -179,6 +177,22 @@ cv_conn_on_readable(cv_transport_t *transport)
         return;
     }
     settle(conn);
+}
+
+/* A poll may report thousands of connections: by the time that the last of them was read, what belongs to the first
+ * would have left the caches. */
+void
+cv_conn_on_readable(cv_transport_t *transport)
+{
+    cv_conn_t *conn = CV_CONTAINER_OF(transport, cv_conn_t, transport);
+    cv_conn_env_t *env = conn->env;
+    read_on(conn, env);
+    if (env->handed_up >= env->batch) {
+        env->handed_up = 0;
+        if (env->ops->on_batch != NULL) {
+            env->ops->on_batch(env);
+        }
+    }
 }
 
 bool

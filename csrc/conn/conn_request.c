@@ -31,6 +31,7 @@ on_head(void *owner, const cv_h1_head_t *head)
     conn->response.keep_alive = conn->may_keep_alive = head->keep_alive;
     conn->response_started = false;
     conn->response_complete = false;
+    conn->env->handed_up++;
     return verdict(conn, conn->env->ops->on_head(conn, head));
 }
 

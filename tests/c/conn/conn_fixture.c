@@ -114,6 +114,16 @@ release(cv_conn_env_t *env, void *owner)
     note(f, "release; ");
 }
 
+static void
+on_batch(cv_conn_env_t *env)
+{
+    fixture_t *f = fixture_of(env);
+    note(f, "batch; ");
+    if (f->do_batch != NULL) {
+        f->do_batch(f);
+    }
+}
+
 static const cv_conn_ops_t ops = {
     .on_head = on_head,
     .on_body = on_body,
@@ -122,6 +132,7 @@ static const cv_conn_ops_t ops = {
     .on_gone = on_gone,
     .on_refused = on_refused,
     .release = release,
+    .on_batch = on_batch,
 };
 
 static fixture_t *

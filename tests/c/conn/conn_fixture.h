@@ -33,6 +33,7 @@ struct fixture {
     void (*do_end)(fixture_t *f, cv_conn_t *conn);
     void (*do_drain)(fixture_t *f, cv_conn_t *conn);
     void (*do_gone)(fixture_t *f, cv_conn_t *conn);
+    void (*do_batch)(fixture_t *f);
 };
 
 /* A fixture with one open connection; no date or server field, so that answers are known byte by byte. */

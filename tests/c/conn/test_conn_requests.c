@@ -2,6 +2,8 @@
  *
  * Requests on one connection: kept alive, cut anywhere, pipelined, with bodies and without.
  */
+#include <unistd.h>
+
 #include "conn/conn_fixture.h"
 #include "cv_test.h"
 
@@ -421,6 +423,77 @@ TEST(many_connections_share_an_env)
     CHECK_EQ(fixture_end(f), 0);
 }
 
+/* Sends a request on each of `count` connections, whose client ends go into `clients`. */
+static void
+ask_on_each(fixture_t *f, int clients[], int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (i > 0) {
+            fixture_connect(f);
+        }
+        clients[i] = f->client;
+        say(f, GET("/"));
+    }
+}
+
+static void
+close_clients(fixture_t *f, const int clients[], int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (clients[i] != f->client) {
+            close(clients[i]);
+        }
+    }
+}
+
+#define TWO_HEADS "head GET /; end; head GET /; end; "
+
+TEST(so_many_requests_of_one_poll_make_a_batch)
+{
+    fixture_t *f = fixture_new();
+    int clients[5];
+    CHECK_EQ(f->env.batch, 64);
+    f->env.batch = 2;
+    ask_on_each(f, clients, 5);
+    turn(f);
+    CHECK_TOLD(f, TWO_HEADS "batch; " TWO_HEADS "batch; head GET /; end; ");
+    close_clients(f, clients, 5);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(a_flush_begins_a_new_batch)
+{
+    fixture_t *f = fixture_new();
+    f->env.batch = 2;
+    f->do_end = answer_ok;
+    for (int i = 0; i < 3; i++) {
+        say(f, GET("/"));
+        turn(f);
+        CHECK_TOLD(f, "head GET /; end; ");
+    }
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+static void
+abort_all(fixture_t *f)
+{
+    cv_conn_env_abort(&f->env);
+}
+
+TEST(a_batch_may_close_every_connection)
+{
+    fixture_t *f = fixture_new();
+    int clients[4];
+    f->env.batch = 3;
+    f->do_batch = abort_all;
+    ask_on_each(f, clients, 4);
+    turn(f);
+    CHECK_TOLD(f, TWO_HEADS "head GET /; end; batch; gone; gone; gone; gone; ");
+    CHECK_EQ(f->env.conn_count, 0);
+    close_clients(f, clients, 4);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
 int
 main(void)
 {
@@ -447,5 +520,8 @@ main(void)
     RUN(a_final_answer_in_place_of_100_closes);
     RUN(continue_is_unknown_to_http_1_0);
     RUN(many_connections_share_an_env);
+    RUN(so_many_requests_of_one_poll_make_a_batch);
+    RUN(a_flush_begins_a_new_batch);
+    RUN(a_batch_may_close_every_connection);
     return cv_test_end();
 }
