@@ -117,6 +117,8 @@ bench: $(VENV)/.built
 	@$(BIN)/python -m pip install -qq -r benchmarks/peers.txt
 	@cd benchmarks && ../$(BIN)/python run.py $(ARGS)
 
+# A wheel is built once and used often: its profile is worth a second compilation and a training run.
+wheel: export CUVEE_PGO ?= 1
 sdist wheel: $(VENV)/.build-tools
 	@$(BIN)/python -m pip install -qq build
 	@$(BIN)/python -m build -q --no-isolation --$@ .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import sysconfig
 from pathlib import Path
@@ -18,7 +19,9 @@ sys.path.insert(0, str(ROOT))  # an isolated build does not have it there
 
 from build_support import compiler, libraries, sources  # noqa: E402
 from build_support.errors import BuildError  # noqa: E402
+from build_support.profiles import profile_of  # noqa: E402
 from build_support.switches import Switches  # noqa: E402
+from build_support.tuning import PLAIN, Tuning, link_time  # noqa: E402
 
 
 class BuildCore(build_ext):
@@ -32,27 +35,55 @@ class BuildCore(build_ext):
     def build_extension(self, ext: Extension) -> None:
         """Build one extension; every failure is one line."""
         switches = Switches.from_env()
-        cc = [*self.compiler.compiler_so]
-        compiler.require(cc)
+        compiler.require(self.compiler.compiler_so)
         self.need_python_header()
+        cc = compiler.driver(self.compiler.compiler_so)
+        tuning = link_time(cc) if switches.lto else PLAIN
+        if tuning is None:
+            print("cuvee: this compiler and linker do not optimise at link time")
+            tuning = PLAIN
+        target = Path(self.get_ext_fullpath(ext.name))
+        if switches.pgo:
+            profile = profile_of(cc, Path(self.build_temp).absolute())
+            site = self.make_training_site()
+            counting = tuning.with_profile(profile.counting_flags())
+            self.compile_and_link(ext, switches, counting, site / "cuvee" / target.name)
+            profile.train(site)
+            tuning = tuning.with_profile(profile.using_flags())
+        self.compile_and_link(ext, switches, tuning, target)
+
+    def compile_and_link(
+        self, ext: Extension, switches: Switches, tuning: Tuning, target: Path
+    ) -> None:
+        """Make one shared object."""
+        cc = [*self.compiler.compiler_so]
         work = Path(self.build_temp).absolute()
-        library = libraries.prepare(ROOT, work, switches, compiler.driver(cc))
-        flags = [*switches.own_flags(), f'-DCUVEE_VERSION="{self.distribution.get_version()}"']
+        library = libraries.prepare(ROOT, work, switches, compiler.driver(cc), tuning)
+        flags = [*switches.own_flags(), *tuning.compile_flags]
+        flags += [f'-DCUVEE_VERSION="{self.distribution.get_version()}"']
         flags += [f"-I{ROOT / 'csrc'}", *library.includes]
         flags += [f"-I{name}" for name in self.compiler.include_dirs]
         files = [ROOT / name for name in ext.sources]
         objects = compiler.compile_all(cc, flags, files, ROOT, work)
+        link_flags = [*switches.link_flags(), *tuning.link_flags, *library.link_flags]
         try:
             self.compiler.link_shared_object(
                 [*map(str, objects), *library.objects],
-                self.get_ext_fullpath(ext.name),
-                extra_postargs=[*switches.link_flags(), *library.link_flags],
+                str(target),
+                extra_postargs=link_flags,
                 build_temp=self.build_temp,
             )
         except LinkError as error:
             raise BuildError(
                 f"{ext.name} does not link (the linker's messages stand above)"
             ) from error
+
+    def make_training_site(self) -> Path:
+        """Put the package's Python files where the counting extension will be put."""
+        site = Path(self.build_temp).absolute() / "site"
+        shutil.rmtree(site, ignore_errors=True)
+        shutil.copytree(ROOT / "python" / "cuvee", site / "cuvee")
+        return site
 
     def need_python_header(self) -> None:
         """Say which package is missing, in place of the compiler's hundred lines."""

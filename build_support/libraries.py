@@ -16,6 +16,7 @@ from . import compiler, sources
 from .errors import BuildError
 from .pins import LIBUV, LLHTTP, Pin
 from .switches import Switches
+from .tuning import PLAIN, Tuning
 
 
 @dataclass
@@ -63,11 +64,13 @@ def _uv_platform() -> tuple[list[str], list[str], list[str]]:
     raise BuildError(f"cuvee builds on Linux and macOS, not on {platform}")
 
 
-def _archive_tool() -> list[str]:
-    tool = shlex.split(os.environ.get("AR", "ar"))
-    if shutil.which(tool[0]) is None:
-        raise BuildError(f"there is no {tool[0]!r} to make a static library with; install binutils")
-    return tool
+def _archive(archiver: Sequence[str], target: Path, objects: Sequence[Path]) -> None:
+    if shutil.which(archiver[0]) is None:
+        raise BuildError(
+            f"there is no {archiver[0]!r} to make a static library with; install binutils"
+        )
+    target.unlink(missing_ok=True)
+    subprocess.run([*archiver, "rcs", str(target), *map(str, objects)], check=True)
 
 
 def _compiler_identity(cc: Sequence[str]) -> str:
@@ -79,23 +82,28 @@ def _compiler_identity(cc: Sequence[str]) -> str:
 
 
 def _build_static(
-    pin: Pin, names: list[str], flags: list[str], cc: Sequence[str], third_party: Path, work: Path
+    pin: Pin,
+    names: list[str],
+    flags: list[str],
+    cc: Sequence[str],
+    third_party: Path,
+    work: Path,
+    tuning: Tuning,
 ) -> Path:
     """Compile one library into the cache; a library for the same compiler and flags is kept."""
     folder = third_party / pin.library
     key = "\0".join([_compiler_identity(cc), *cc, *flags, pin.sha256, *names])
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
     cached = sources.cache_dir() / "lib" / f"{pin.library}-{pin.version}-{digest}.a"
-    if cached.is_file():
+    if tuning.is_shared and cached.is_file():
         return cached
     files = [folder / "src" / f"{name}.c" for name in names]
     includes = [f"-I{folder / 'include'}", f"-I{folder / 'src'}"]
-    objects = compiler.compile_all(
-        cc, [*flags, *includes], files, folder, work / pin.library / digest
-    )
-    made = work / f"{pin.library}-{digest}.a"
-    made.unlink(missing_ok=True)
-    subprocess.run([*_archive_tool(), "rcs", str(made), *map(str, objects)], check=True)
+    objects = compiler.compile_all(cc, [*flags, *includes], files, folder, work / pin.library)
+    made = work / f"{pin.library}.a"
+    _archive(tuning.archiver, made, objects)
+    if not tuning.is_shared:
+        return made
     try:
         sources.write_atomically(cached, made.read_bytes())
     except OSError:  # a cache that cannot be written costs time, nothing else
@@ -103,13 +111,16 @@ def _build_static(
     return cached
 
 
-def _bundled(root: Path, work: Path, switches: Switches, cc: Sequence[str]) -> Library:
+def _bundled(
+    root: Path, work: Path, switches: Switches, cc: Sequence[str], tuning: Tuning
+) -> Library:
     third_party = sources.locate(root, work)
     names, defines, link_flags = _uv_platform()
-    flags = switches.third_party_flags()
+    flags = [*switches.third_party_flags(), *tuning.compile_flags]
     uv_flags = [*flags, "-std=gnu11", "-fno-strict-aliasing", "-w", *_UV_DEFINES, *defines]
-    uv = _build_static(LIBUV, names, uv_flags, cc, third_party, work)
-    http = _build_static(LLHTTP, _LLHTTP_FILES.split(), [*flags, "-w"], cc, third_party, work)
+    uv = _build_static(LIBUV, names, uv_flags, cc, third_party, work, tuning)
+    names = _LLHTTP_FILES.split()
+    http = _build_static(LLHTTP, names, [*flags, "-w"], cc, third_party, work, tuning)
     return Library(
         includes=[f"-isystem{third_party / pin.library / 'include'}" for pin in (LIBUV, LLHTTP)],
         objects=[str(uv), str(http)],
@@ -163,11 +174,13 @@ def _system(cc: Sequence[str]) -> Library:
     )
 
 
-def prepare(root: Path, work: Path, switches: Switches, cc: Sequence[str]) -> Library:
+def prepare(
+    root: Path, work: Path, switches: Switches, cc: Sequence[str], tuning: Tuning = PLAIN
+) -> Library:
     """Return the libraries that the switches ask for; builds them where that is needed.
 
     `root` is the folder of setup.py, `work` one for objects and unpacked sources.
     """
     if switches.system_libs:
         return _system(cc)
-    return _bundled(root.absolute(), work.absolute(), switches, cc)
+    return _bundled(root.absolute(), work.absolute(), switches, cc, tuning)

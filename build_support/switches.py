@@ -10,10 +10,15 @@ from .errors import BuildError
 
 _SANITIZERS = ("address", "undefined", "leak", "thread")
 
+OPTIMISE = "-O3"
+"""The level of everything: what is optimised when linking has to be told it again."""
 
-def _is_on(env: Mapping[str, str], name: str) -> bool:
+
+def _is_on(env: Mapping[str, str], name: str, default: bool = False) -> bool:
     value = env.get(name, "").strip().lower()
-    if value in ("", "0", "no", "false", "off"):
+    if not value:
+        return default
+    if value in ("0", "no", "false", "off"):
         return False
     if value in ("1", "yes", "true", "on"):
         return True
@@ -28,6 +33,8 @@ class Switches:
     CUVEE_SANITIZE=a,b          address, undefined, leak or thread sanitizer, assertions
     CUVEE_COVERAGE=1            gcov counters, assertions
     CUVEE_WERROR=1              a warning in our own files is an error
+    CUVEE_LTO=0                 no optimisation at link time; so by default with those above
+    CUVEE_PGO=1                 optimisation by the profile of a training run
     CUVEE_BUILD_SYSTEM_LIBS=1   the system's libuv and llhttp
     """
 
@@ -35,6 +42,8 @@ class Switches:
     sanitize: tuple[str, ...] = ()
     coverage: bool = False
     werror: bool = False
+    lto: bool = True
+    pgo: bool = False
     system_libs: bool = False
 
     @classmethod
@@ -44,18 +53,29 @@ class Switches:
         for name in sanitize:
             if name not in _SANITIZERS:
                 raise BuildError(f"CUVEE_SANITIZE: {name!r} is none of {', '.join(_SANITIZERS)}")
+        debug, coverage = _is_on(env, "CUVEE_DEBUG"), _is_on(env, "CUVEE_COVERAGE")
+        werror, pgo = _is_on(env, "CUVEE_WERROR"), _is_on(env, "CUVEE_PGO")
+        checks = debug or coverage or bool(sanitize)
+        lto = _is_on(env, "CUVEE_LTO", default=pgo or not (checks or werror))
+        if checks and (lto or pgo):
+            raise BuildError(
+                f"CUVEE_{'PGO' if pgo else 'LTO'}=1 optimises, which goes with none of "
+                "CUVEE_DEBUG, CUVEE_SANITIZE and CUVEE_COVERAGE"
+            )
         return cls(
-            debug=_is_on(env, "CUVEE_DEBUG"),
+            debug=debug,
             sanitize=sanitize,
-            coverage=_is_on(env, "CUVEE_COVERAGE"),
-            werror=_is_on(env, "CUVEE_WERROR"),
+            coverage=coverage,
+            werror=werror,
+            lto=lto,
+            pgo=pgo,
             system_libs=_is_on(env, "CUVEE_BUILD_SYSTEM_LIBS"),
         )
 
     def third_party_flags(self) -> list[str]:
         """Flags for the compilation of libuv and llhttp."""
         flags = ["-fPIC", "-fvisibility=hidden"]
-        flags += ["-O0", "-g3"] if self.debug else ["-O3", "-g"]
+        flags += ["-O0", "-g3"] if self.debug else [OPTIMISE, "-g"]
         if self.sanitize:
             flags += ["-O1", "-fno-omit-frame-pointer", f"-fsanitize={','.join(self.sanitize)}"]
             flags += ["-fno-sanitize-recover=all"] if "undefined" in self.sanitize else []
@@ -79,7 +99,10 @@ class Switches:
         """A name for the objects of this kind of build, so that kinds do not replace each other."""
         parts = ["debug"] if self.debug else []
         parts += ["coverage"] if self.coverage else []
-        return "-".join([*parts, *self.sanitize]) or "release"
+        parts += [*self.sanitize]
+        if self.with_assertions():
+            return "-".join(parts)
+        return "trained" if self.pgo else "release" if self.lto else "plain"
 
     def with_assertions(self) -> bool:
         """Whether assert() checks."""
