@@ -48,6 +48,12 @@ cv_list_append(cv_list_t *list, cv_list_t *node)
     list->prev = node;
 }
 
+static inline void
+cv_list_prepend(cv_list_t *list, cv_list_t *node)
+{
+    cv_list_append(list->next, node); /* the end of a ring that begins at the first */
+}
+
 /* Takes `node` out; harmless for one that is in no list. */
 static inline void
 cv_list_remove(cv_list_t *node)
