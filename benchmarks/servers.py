@@ -38,8 +38,10 @@ class Peer:
         if access_log and self.log is None:
             raise ServerError("it has no access log")
         words = [*shlex.split(self.line), *shlex.split((access_log and self.log) or self.quiet)]
-        known = {"{python}": python, "{app}": app}
-        return [known.get(word, word) for word in words]
+        known = {"{python}": python, "{bin}": str(Path(python).parent), "{app}": app}
+        for name, value in known.items():
+            words = [word.replace(name, value) for word in words]
+        return words
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,16 @@ class Limit(Peer):
         return [str(native.program("limit_server", python)), PORT]
 
 
-_UVICORN = "{python} -m uvicorn {app} --port {port} --loop uvloop --http httptools"
+_UVICORN = "{python} -m uvicorn {app} --port {port} --backlog 16384 --loop uvloop --http httptools"
 _UVICORN_PACKAGES = ("uvicorn", "uvloop", "httptools")
 _LOG = "--access-log --log-level info"
 _QUIET = "--no-access-log --log-level warning"
 
-# One entry a server. A limit on connections or bodies that is below the works is raised.
+# One entry a server. A limit on connections or bodies that may be below the works is raised.
 PEERS: dict[str, Peer] = {
-    "cuvee": Peer(("cuvee",), "{python} -m cuvee {app} --port {port}", _QUIET, _LOG),
+    "cuvee": Peer(
+        ("cuvee",), "{python} -m cuvee {app} --port {port} --backlog 16384", _QUIET, _LOG
+    ),
     "uvicorn": Peer(_UVICORN_PACKAGES, _UVICORN, _QUIET, _LOG),
     "uvicorn-plain": Peer(_UVICORN_PACKAGES, f"{_UVICORN} --no-proxy-headers", _QUIET, _LOG),
     "granian": Peer(
@@ -108,9 +112,8 @@ PEERS: dict[str, Peer] = {
         "--log-level warning",
         "--access-logfile -",
     ),
-    "fastpysgi": Peer(
-        ("fastpysgi",), "{python} -m fastpysgi {app} --host 127.0.0.1 --port {port}"
-    ),
+    # The package has no `python -m`; its script stands beside the interpreter.
+    "fastpysgi": Peer(("fastpysgi",), "{bin}/fastpysgi {app} --host 127.0.0.1 --port {port}"),
     "limit": Limit((), ""),
 }
 
@@ -132,7 +135,15 @@ class LineCount:
         end = time.monotonic() + seconds
         while self.lines < lines and time.monotonic() < end:
             time.sleep(0.001)
-        return self.lines
+        return self.wait_for_quiet()
+
+    def wait_for_quiet(self) -> int:
+        """Wait until no line has come for a while, and return how many there are."""
+        before = -1
+        while before != self.lines:
+            before = self.lines
+            time.sleep(0.05)
+        return before
 
     def _drain(self) -> None:
         while data := os.read(self._descriptor, 1 << 20):
@@ -149,6 +160,8 @@ class RunningServer:
     port: int
     output: Path
     log: LineCount | None = None
+    rate: float = 2000.0
+    """Answers a second that it gave last."""
     rounds: list[dict[str, float]] = field(default_factory=list)
 
     def url(self, path: str) -> str:

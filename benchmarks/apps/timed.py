@@ -1,0 +1,122 @@
+"""Any of the apps, with a clock in it: its steps, less the time inside the server's calls.
+
+``TIMED_APP`` names the app. ``GET /-/inside`` tells how many seconds it took so far, for how many
+requests that have ended and messages that were sent. What an app does in tasks or threads of its
+own is not seen.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections.abc import Awaitable, Callable, Generator
+from time import perf_counter
+from types import coroutine
+from typing import Any
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+module, _, name = os.environ["TIMED_APP"].partition(":")
+timed_app = getattr(importlib.import_module(module), name)
+
+
+class Clock:
+    """What all requests together took inside the app."""
+
+    seconds = 0.0
+    requests = 0
+    messages = 0
+
+
+class Request:
+    """Whether a step of a request's app runs now: only then is a call of the server's in it."""
+
+    __slots__ = ("running",)
+
+    def __init__(self) -> None:
+        self.running = False
+
+
+def advance(steps: Any, value: Any, error: BaseException | None) -> Any:
+    """Resume what is awaited, as `await` does."""
+    if error is not None:
+        if not hasattr(steps, "throw"):
+            raise error
+        return steps.throw(error)
+    return next(steps) if value is None else steps.send(value)
+
+
+@coroutine
+def inside(request: Request, call: Callable[..., Any], *args: Any) -> Generator[Any, Any, Any]:
+    """Run the app and add the time of its steps."""
+    steps: Any = None
+    value: Any = None
+    error: BaseException | None = None
+    while True:
+        request.running = True
+        begin = perf_counter()
+        try:
+            steps = steps or call(*args).__await__()
+            waited = advance(steps, value, error)
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            Clock.seconds += perf_counter() - begin
+            request.running = False
+        value = error = None
+        try:
+            value = yield waited
+        except BaseException as thrown:
+            error = thrown
+
+
+@coroutine
+def outside(request: Request, call: Callable[..., Any], *args: Any) -> Generator[Any, Any, Any]:
+    """Run a call of the server's, and take its time off the step of the app that it is in."""
+    steps: Any = None
+    value: Any = None
+    error: BaseException | None = None
+    while True:
+        begin = perf_counter()
+        try:
+            steps = steps or call(*args).__await__()
+            waited = advance(steps, value, error)
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            if request.running:
+                Clock.seconds -= perf_counter() - begin
+        value = error = None
+        try:
+            value = yield waited
+        except BaseException as thrown:
+            error = thrown
+
+
+async def app(scope: Message, receive: Receive, send: Send) -> None:
+    """Run the app between the clocks, or tell what they show."""
+    if scope["type"] != "http":
+        await timed_app(scope, receive, send)
+        return
+    if scope["path"] == "/-/inside":
+        told = {name: getattr(Clock, name) for name in ("seconds", "requests", "messages")}
+        body = json.dumps(told).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        return
+    request = Request()
+
+    async def timed_receive() -> Message:
+        message: Message = await outside(request, receive)
+        return message
+
+    async def timed_send(message: Message) -> None:
+        Clock.messages += 1
+        await outside(request, send, message)
+
+    await inside(request, timed_app, scope, timed_receive, timed_send)
+    Clock.requests += 1
