@@ -14,7 +14,7 @@ cv_conn_close(cv_conn_t *conn, bool reset)
     cv_list_remove(&conn->flush_node);
     cv_list_remove(&conn->node);
     conn->env->conn_count--;
-    cv_deadline_clear(&conn->deadline);
+    cv_deadline_drop(&conn->deadline);
     cv_transport_close(&conn->transport, reset);
     cv_conn_output_drop(conn);
     cv_conn_tell_gone(conn);

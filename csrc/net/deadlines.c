@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/deadlines.h"
 
-/* How late a deadline may be, so that one look serves all that fall due within it. */
-enum { SLACK_MS = 100 };
+enum { TICK_MS = 64 };
 
 static void on_timer(uv_timer_t *timer);
 
@@ -16,9 +15,12 @@ cv_deadlines_init(cv_deadlines_t *deadlines, uv_loop_t *loop,
     }
     uv_unref((uv_handle_t *)&deadlines->timer);
     for (unsigned kind = 0; kind < CV_DEADLINE_KINDS; kind++) {
-        cv_list_init(&deadlines->lists[kind]);
         deadlines->durations[kind] = 0;
     }
+    for (unsigned i = 0; i < CV_DEADLINE_LISTS; i++) {
+        cv_list_init(&deadlines->lists[i]);
+    }
+    deadlines->looked = 0;
     deadlines->on_due = on_due;
     deadlines->on_closed = NULL;
     return 0;
@@ -35,55 +37,101 @@ cv_deadline_init(cv_deadline_t *deadline)
 {
     cv_list_init(&deadline->node);
     deadline->due = 0;
+    deadline->tick = 0;
     deadline->kind = 0;
+    deadline->set = false;
 }
 
-/* Lets the timer fire at `due`, unless it fires before that anyway. */
+static uint64_t
+now_of(const cv_deadlines_t *deadlines)
+{
+    return uv_now(deadlines->timer.loop);
+}
+
+/* The first tick that is not before `due`. */
+static uint64_t
+tick_of(uint64_t due)
+{
+    return (due + TICK_MS - 1) / TICK_MS;
+}
+
+static cv_list_t *
+list_of(cv_deadlines_t *deadlines, uint64_t tick)
+{
+    return &deadlines->lists[tick % CV_DEADLINE_LISTS];
+}
+
+/* Lets the timer fire at `tick`, unless it fires before that anyway. */
 static void
-arm(cv_deadlines_t *deadlines, uint64_t due)
+arm(cv_deadlines_t *deadlines, uint64_t tick)
 {
     uv_timer_t *timer = &deadlines->timer;
-    uint64_t now = uv_now(timer->loop);
-    uint64_t wait = due > now ? due - now : 0;
-    if (uv_is_active((uv_handle_t *)timer) && uv_timer_get_due_in(timer) <= wait) {
-        return;
+    uint64_t now = now_of(deadlines);
+    uint64_t wait = tick * TICK_MS > now ? tick * TICK_MS - now : 0;
+    if (!uv_is_active((uv_handle_t *)timer) || uv_timer_get_due_in(timer) > wait) {
+        uv_timer_start(timer, on_timer, wait, 0);
     }
-    uv_timer_start(timer, on_timer, wait, 0);
+}
+
+/* Puts a deadline that stands in no list into the one of its tick, or the farthest one. */
+static void
+link_up(cv_deadlines_t *deadlines, cv_deadline_t *deadline)
+{
+    if (!uv_is_active((uv_handle_t *)&deadlines->timer)) {
+        deadlines->looked = now_of(deadlines) / TICK_MS; /* the lists are empty, or on_timer has them in hand */
+    }
+    uint64_t tick = tick_of(deadline->due);
+    if (tick <= deadlines->looked) {
+        tick = deadlines->looked + 1;
+    } else if (tick > deadlines->looked + CV_DEADLINE_LISTS) {
+        tick = deadlines->looked + CV_DEADLINE_LISTS;
+    }
+    deadline->tick = (uint32_t)tick;
+    cv_list_append(list_of(deadlines, tick), &deadline->node);
+    arm(deadlines, tick);
 }
 
 void
 cv_deadline_set(cv_deadlines_t *deadlines, cv_deadline_t *deadline, unsigned kind)
 {
-    cv_list_remove(&deadline->node);
     uint64_t duration = deadlines->durations[kind];
-    if (duration == 0) {
+    deadline->set = duration != 0;
+    if (!deadline->set) {
         return;
     }
     deadline->kind = (uint8_t)kind;
-    deadline->due = uv_now(deadlines->timer.loop) + duration;
-    cv_list_append(&deadlines->lists[kind], &deadline->node);
-    arm(deadlines, deadline->due);
+    deadline->due = now_of(deadlines) + duration;
+    if (cv_list_is_linked(&deadline->node)) {
+        if (deadline->tick <= tick_of(deadline->due)) {
+            return;
+        }
+        cv_list_remove(&deadline->node);
+    }
+    link_up(deadlines, deadline);
 }
 
 void
-cv_deadline_clear(cv_deadline_t *deadline)
+cv_deadline_drop(cv_deadline_t *deadline)
 {
+    deadline->set = false;
     cv_list_remove(&deadline->node);
 }
 
-static cv_deadline_t *
-first_of(const cv_list_t *list)
-{
-    return cv_list_is_empty(list) ? NULL : CV_CONTAINER_OF(list->next, cv_deadline_t, node);
-}
-
+/* Looks through the list of one tick that has come. */
 static void
-call_due(cv_deadlines_t *deadlines, unsigned kind, uint64_t now)
+look(cv_deadlines_t *deadlines, uint64_t tick, uint64_t now)
 {
-    cv_deadline_t *deadline;
-    while ((deadline = first_of(&deadlines->lists[kind])) != NULL && deadline->due <= now) {
-        cv_deadline_clear(deadline);
-        deadlines->on_due(deadlines, deadline);
+    cv_list_t todo;
+    cv_list_take(&todo, list_of(deadlines, tick));
+    while (!cv_list_is_empty(&todo)) {
+        cv_deadline_t *deadline = CV_CONTAINER_OF(todo.next, cv_deadline_t, node);
+        cv_list_remove(&deadline->node);
+        if (deadline->set && deadline->due > now) {
+            link_up(deadlines, deadline);
+        } else if (deadline->set) {
+            deadline->set = false;
+            deadlines->on_due(deadlines, deadline);
+        }
     }
 }
 
@@ -91,23 +139,20 @@ static void
 on_timer(uv_timer_t *timer)
 {
     cv_deadlines_t *deadlines = CV_CONTAINER_OF(timer, cv_deadlines_t, timer);
-    uint64_t now = uv_now(timer->loop);
-    for (unsigned kind = 0; kind < CV_DEADLINE_KINDS; kind++) {
-        call_due(deadlines, kind, now);
+    uint64_t now = now_of(deadlines);
+    uint64_t first = deadlines->looked + 1, last = now / TICK_MS;
+    deadlines->looked = last;
+    for (uint64_t tick = first; tick <= last && tick < first + CV_DEADLINE_LISTS; tick++) {
+        look(deadlines, tick, now);
     }
     if (uv_is_closing((uv_handle_t *)timer)) {
         return;
     }
-    uint64_t earliest = UINT64_MAX;
-    for (unsigned kind = 0; kind < CV_DEADLINE_KINDS; kind++) {
-        const cv_deadline_t *deadline = first_of(&deadlines->lists[kind]);
-        if (deadline != NULL && deadline->due < earliest) {
-            earliest = deadline->due;
+    for (uint64_t tick = last + 1; tick <= last + CV_DEADLINE_LISTS; tick++) {
+        if (!cv_list_is_empty(list_of(deadlines, tick))) {
+            arm(deadlines, tick);
+            return;
         }
-    }
-    if (earliest != UINT64_MAX) {
-        /* Not sooner than the slack allows: what falls due in between is served by the same look. */
-        arm(deadlines, earliest > now + SLACK_MS ? earliest : now + SLACK_MS);
     }
 }
 

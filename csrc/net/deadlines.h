@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Coarse deadlines for many connections: one list per duration, one uv_timer for all of them.
+ * Coarse deadlines for many connections: a wheel of lists, one for each 64 ms, and one uv_timer for all of them.
  *
- * Every member of a list has the same duration, so that appending keeps it sorted: setting, moving and clearing
- * a deadline is a few pointer stores, no heap and no system call. The timer is armed to the earliest one and looks
- * again when it fires, so a deadline fires up to 100 ms late, never early. Clearing leaves the timer as it is: with no
- * deadline set it runs out once more and then rests. It never keeps the loop alive by itself.
+ * A deadline that moves to a later time, or is cleared, stays in its list until the wheel comes round to it, and only
+ * then goes where it belongs. So a connection that is busy changes a number of its own per request, and none of its
+ * neighbours in a list: with thousands of connections, those are not in the cache. A deadline fires up to 100 ms late,
+ * never early. Clearing leaves the timer as it is: with no deadline set it runs out once more and then rests. It never
+ * keeps the loop alive by itself.
  *
  * Owns:    the timer handle.
  * Borrows: the nodes, which live inside connections.
@@ -19,22 +20,26 @@
 
 #include "base/list.h"
 
-enum { CV_DEADLINE_KINDS = 8 }; /* lists, each with a duration of its own */
+enum { CV_DEADLINE_KINDS = 8,   /* each with a duration of its own */
+       CV_DEADLINE_LISTS = 128 };  /* ticks of the wheel: a deadline that is farther away is looked at in between */
 
 typedef struct {
-    cv_list_t node;
+    cv_list_t node; /* in the list of `tick`, whether it is set or not */
     uint64_t due;   /* loop time in milliseconds */
-    uint8_t kind;   /* the list it stands in */
+    uint32_t tick;  /* when it is looked at: not after `due`, rounded up */
+    uint8_t kind;
+    bool set;
 } cv_deadline_t;
 
 typedef struct cv_deadlines cv_deadlines_t;
 
 struct cv_deadlines {
     uv_timer_t timer;
-    cv_list_t lists[CV_DEADLINE_KINDS];
+    uint64_t looked;                        /* the last tick whose list was looked through */
     uint64_t durations[CV_DEADLINE_KINDS];  /* milliseconds; 0: this kind never fires */
-    void (*on_due)(cv_deadlines_t *deadlines, cv_deadline_t *deadline); /* the node is already cleared */
+    void (*on_due)(cv_deadlines_t *deadlines, cv_deadline_t *deadline); /* it is already cleared */
     void (*on_closed)(cv_deadlines_t *deadlines);
+    cv_list_t lists[CV_DEADLINE_LISTS];     /* by tick, modulo their number */
 };
 
 int cv_deadlines_init(cv_deadlines_t *deadlines, uv_loop_t *loop,
@@ -49,16 +54,23 @@ void cv_deadline_init(cv_deadline_t *deadline);
 static inline bool
 cv_deadline_is_set(const cv_deadline_t *deadline)
 {
-    return cv_list_is_linked(&deadline->node);
+    return deadline->set;
 }
 
 /* (Re)starts `deadline` as one of `kind`, counted from the loop's current time. */
 void cv_deadline_set(cv_deadlines_t *deadlines, cv_deadline_t *deadline, unsigned kind);
 
 /* Harmless for one that is not set. */
-void cv_deadline_clear(cv_deadline_t *deadline);
+static inline void
+cv_deadline_clear(cv_deadline_t *deadline)
+{
+    deadline->set = false;
+}
 
-/* Closes the timer; every deadline must be clear. on_closed follows from the loop. */
+/* Clears `deadline` and takes it out of its list: before its memory is freed. */
+void cv_deadline_drop(cv_deadline_t *deadline);
+
+/* Closes the timer; every deadline must be dropped. on_closed follows from the loop. */
 void cv_deadlines_close(cv_deadlines_t *deadlines, void (*on_closed)(cv_deadlines_t *));
 
 #endif

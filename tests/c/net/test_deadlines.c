@@ -2,7 +2,7 @@
  *
  * Deadlines fire in order and never early; a cleared or moved one does not fire.
  */
-#include "net/deadlines.h"
+#include "net/deadlines.c"
 
 #include "cv_test.h"
 
@@ -56,7 +56,7 @@ static int
 close_all(void)
 {
     for (int i = 0; i < MEMBERS; i++) {
-        cv_deadline_clear(&members[i]);
+        cv_deadline_drop(&members[i]);
     }
     cv_deadlines_close(&deadlines, on_closed);
     uv_run(&loop, UV_RUN_DEFAULT);
@@ -131,7 +131,7 @@ TEST(a_deadline_set_again_moves)
 {
     open_all();
     cv_deadlines_configure(&deadlines, 0, 1);
-    cv_deadlines_configure(&deadlines, 1, 30);
+    cv_deadlines_configure(&deadlines, 1, 200);
     cv_deadline_set(&deadlines, &members[0], 0);
     cv_deadline_set(&deadlines, &members[1], 0);
     cv_deadline_set(&deadlines, &members[0], 1);
@@ -238,6 +238,76 @@ TEST(deadlines_do_not_keep_the_loop_alive)
     CHECK_EQ(close_all(), 0);
 }
 
+/* What the timer does when the loop's time is `time`. */
+static void
+look_at(uint64_t time)
+{
+    loop.time = time;
+    uv_timer_stop(&deadlines.timer);
+    on_timer(&deadlines.timer);
+}
+
+/* As a busy connection's does. */
+TEST(a_deadline_that_moves_on_fires_at_its_last_time)
+{
+    open_all();
+    cv_deadlines_configure(&deadlines, 0, 5000);
+    uint64_t time = uv_now(&loop);
+    for (int i = 0; i < 1000; i++, time += 50) {
+        look_at(time);
+        cv_deadline_set(&deadlines, &members[0], 0);
+        uint32_t tick = members[0].tick;
+        cv_deadline_clear(&members[0]);
+        cv_deadline_set(&deadlines, &members[0], 0);
+        CHECK_EQ(members[0].tick, tick);
+    }
+    uint64_t due = members[0].due;
+    CHECK_EQ(due, time - 50 + 5000);
+    for (; time < due; time += 50) {
+        look_at(time);
+        CHECK_EQ(fired_count, 0);
+    }
+    look_at(due + 64);
+    CHECK_EQ(fired_count, 1);
+    CHECK(!cv_list_is_linked(&members[0].node));
+    CHECK_EQ(close_all(), 0);
+}
+
+TEST(a_loop_that_was_away_for_long_misses_none)
+{
+    open_all();
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        cv_deadlines_configure(&deadlines, i, 1000 * (i + 1));
+        cv_deadline_set(&deadlines, &members[i], i);
+    }
+    look_at(uv_now(&loop) + 3600000);
+    CHECK_EQ(fired_count, MEMBERS);
+    CHECK(!uv_is_active((uv_handle_t *)&deadlines.timer));
+    CHECK_EQ(close_all(), 0);
+}
+
+TEST(a_deadline_that_moves_to_an_earlier_time_fires_then)
+{
+    open_all();
+    cv_deadlines_configure(&deadlines, 0, 3600000);
+    cv_deadlines_configure(&deadlines, 1, 1);
+    cv_deadline_set(&deadlines, &members[0], 0);
+    cv_deadline_set(&deadlines, &members[0], 1);
+    run_until_fired(1);
+    CHECK_EQ(fired[0], 0);
+    CHECK_EQ(close_all(), 0);
+}
+
+TEST(a_deadline_farther_away_than_the_wheel_is_round_stands_in_its_last_list)
+{
+    open_all();
+    cv_deadlines_configure(&deadlines, 0, 3600000);
+    cv_deadline_set(&deadlines, &members[0], 0);
+    uint64_t farthest = uv_now(&loop) / 64 + CV_DEADLINE_LISTS;
+    CHECK_EQ(members[0].tick, farthest);
+    CHECK_EQ(close_all(), 0);
+}
+
 int
 main(void)
 {
@@ -251,6 +321,10 @@ main(void)
     RUN(on_due_may_clear_others_that_are_due);
     RUN(on_due_may_close_them_all);
     RUN(a_stale_timer_rests_after_one_look);
+    RUN(a_deadline_that_moves_on_fires_at_its_last_time);
+    RUN(a_loop_that_was_away_for_long_misses_none);
+    RUN(a_deadline_that_moves_to_an_earlier_time_fires_then);
+    RUN(a_deadline_farther_away_than_the_wheel_is_round_stands_in_its_last_list);
     RUN(deadlines_do_not_keep_the_loop_alive);
     return cv_test_end();
 }
