@@ -180,7 +180,6 @@ class Server:
             access_log=self._access_log,
             log=_log,
         )
-        core.on_idle = self._changed.set
         self.server_state.core = core
         for listener in listeners:
             core.listen(listener.fileno())
@@ -216,6 +215,7 @@ class Server:
         logger.info("Shutting down")
         core = self.server_state.core
         assert core is not None
+        core.on_idle = self._changed.set  # nobody waits for an idle server before
         self._stop_listening(sockets)
         core.drain()
         if not await self._wait_for_clients(core) and not self.force_exit:
