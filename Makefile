@@ -8,7 +8,8 @@
 #   make asan     the Python tests under ASan and UBSan
 #   make leaks    the leak scenarios
 #   make full     all of these, and the tests that take minutes
-#   make bench    cuvee beside its peers
+#   make measure  cuvee beside its peers (ARGS: benchmarks/run.py has options)
+#   make bench    the numbers of the README from benchmarks/results
 #   make sdist wheel clean
 
 PYTHON_FOUND := $(shell sh tools/find_python.sh)
@@ -33,7 +34,7 @@ BUILD_INPUTS := $(C_FILES) $(wildcard python/cuvee/*.py python/cuvee/*/*.py pyth
 TEST_REQUIREMENTS := requirements/test.txt requirements/build.txt $(wildcard examples/*/requirements.txt)
 FORMATTED_C := $(C_FILES) $(wildcard tests/c/*.[ch] tests/c/*/*.[ch])
 
-.PHONY: demo build test check lint layers c-rules c-format python-rules format types stubtest c-test asan leaks full bench sdist wheel clean
+.PHONY: demo build test check lint layers c-rules c-format python-rules format types stubtest c-test asan leaks full measure bench sdist wheel clean
 .DEFAULT_GOAL := build
 
 $(VENV)/.venv-made:
@@ -112,13 +113,14 @@ full: check c-test asan
 	@sh tools/system_tools.sh $(SYSTEM_TOOLS) || true
 	@$(BIN)/python -m pytest $(TESTS) --full $(ARGS)
 
-bench: $(VENV)/.built
-	@sh tools/system_tools.sh wrk
+measure: $(VENV)/.built
+	@sh tools/system_tools.sh wrk nghttp2-client strace valgrind
 	@$(BIN)/python -m pip install -qq -r benchmarks/peers.txt
-	@cd benchmarks && ../$(BIN)/python run.py $(ARGS)
+	@$(BIN)/python benchmarks/run.py $(ARGS)
 
-# A wheel is built once and used often: its profile is worth a second compilation and a training run.
-wheel: export CUVEE_PGO ?= 1
+bench:
+	@$(PYTHON) benchmarks/render.py
+
 sdist wheel: $(VENV)/.build-tools
 	@$(BIN)/python -m pip install -qq build
 	@$(BIN)/python -m build -q --no-isolation --$@ .

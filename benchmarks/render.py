@@ -16,11 +16,16 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 BEGIN = "<!-- numbers: written by benchmarks/render.py -->\n"
 END = "<!-- end of numbers -->\n"
-TITLES = {
-    "hello": "raw ASGI, 13 bytes",
-    "fastapi": "FastAPI, one JSON object",
-    "fastapi-items": "FastAPI, parameters and a validated list",
-}
+FAILED = "–"
+# What the README says of a footprint: the figure in the results, its title, how it is written.
+FOOTPRINT = (
+    ("private_mb", "private memory, MB", "{:.1f}"),
+    ("start_ms", "start to first response, ms", "{:.0f}"),
+    ("bytes_per_connection", "bytes per idle connection", "{:,.0f}"),
+    ("idle_cpu_ms", "CPU ms in 10 s idle", "{:.1f}"),
+    ("idle_calls", "system calls in 10 s idle", "{:.0f}"),
+    ("calls_per_request", "system calls per request", "{:.2f}"),
+)
 
 
 def main() -> int:
@@ -46,36 +51,60 @@ def main() -> int:
 
 def render(paths: list[Path]) -> str:
     """The tables of all results, one behind the other, as Markdown."""
-    return "".join(_table(json.loads(path.read_text(encoding="utf-8"))) for path in paths)
+    reports = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    return "".join(
+        "\n".join([*_conditions(report), "", *_works(report), *_footprints(report), ""])
+        for report in reports
+    )
 
 
-def _table(report: dict[str, Any]) -> str:
+def _conditions(report: dict[str, Any]) -> list[str]:
     machine = report["machine"]
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     system = machine["system"].partition("-")[0]
-    log = "on" if machine["access_log"] else "off"
-    conditions = (
-        f"{machine['python']} on one core ({machine['cpu']}, {system}), "
-        f"{machine['connections']} connections, access log {log}; "
+    text = (
+        f"CPU µs per request, {machine['python']} on one core ({machine['cpu']}, {system}), "
         f"medians of {machine['rounds']} interleaved rounds of {machine['seconds']} s, "
         f"{machine['date']}; {packages}."
     )
-    lines = [
-        *textwrap.wrap(conditions, 110),
-        "",
-        "| work | server | CPU µs per request | ratio | requests/s | p50 ms | p99 ms |",
-        "|---|---|---:|---:|---:|---:|---:|",
-    ]
-    for result in report["works"]:
-        for server in result["servers"]:
-            median = server["median"]
-            lines.append(
-                f"| {TITLES.get(result['work'], result['work'])} | {server['server']} "
-                f"| {median['cpu_us_per_request']:.1f} | {server['cpu_ratio']['median']:.2f} "
-                f"| {median['per_second']:,.0f} | {median['p50_us'] / 1000:.2f} "
-                f"| {median['p99_us'] / 1000:.2f} |"
-            )
-    return "\n".join([*lines, "", ""])
+    if any(work["failed"] for work in report["works"]):
+        text += f" {FAILED}: not measured, or it failed; the results say why."
+    return textwrap.wrap(text, 110)
+
+
+def _works(report: dict[str, Any]) -> list[str]:
+    """A line for each work, a column for each server."""
+    # The work that most servers did tells in which order they were measured.
+    fullest = sorted(report["works"], key=lambda work: -len(work["servers"]))
+    names = list(dict.fromkeys(row["server"] for work in fullest for row in work["servers"]))
+    lines = [_line("work", names), f"|---|{'---:|' * len(names)}"]
+    for work in report["works"]:
+        costs = {row["server"]: row["median"]["cpu_us"] for row in work["servers"]}
+        lines.append(_line(work["title"], [_cost(costs.get(name)) for name in names]))
+    return [*lines, ""]
+
+
+def _footprints(report: dict[str, Any]) -> list[str]:
+    """A line for each figure of what a server needs without requests, a column for each server."""
+    rows = report["footprint"]
+    if not rows:
+        return []
+    names = [row["server"] for row in rows]
+    lines = [_line("serving hello", names), f"|---|{'---:|' * len(names)}"]
+    for figure, title, form in FOOTPRINT:
+        cells = [form.format(row[figure]) if figure in row else FAILED for row in rows]
+        lines.append(_line(title, cells))
+    return [*lines, ""]
+
+
+def _cost(microseconds: float | None) -> str:
+    if microseconds is None:
+        return FAILED
+    return f"{microseconds:.1f}" if microseconds < 100 else f"{microseconds:,.0f}"
+
+
+def _line(title: str, cells: list[str]) -> str:
+    return f"| {title} | {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

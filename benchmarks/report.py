@@ -38,7 +38,7 @@ def of_work(name: str, work: Work, outcome: Outcome) -> dict[str, Any]:
                 "server": server,
                 "median": medians(rounds),
                 "cpu_ratio_to": ratios(server, outcome.rounds),
-                "rounds": rounds,
+                "rounds": {figure: [one[figure] for one in rounds] for figure in rounds[0]},
             }
             for server, rounds in outcome.rounds.items()
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,13 @@ class File:
         else:
             rows.append(result)
         if self.path is not None:
-            self.path.write_text(json.dumps(self.content, indent=1) + "\n", encoding="utf-8")
+            self.path.write_text(_text(self.content), encoding="utf-8")
+
+
+def _text(content: dict[str, Any]) -> str:
+    """JSON in which a list of numbers takes one line."""
+    lines = json.dumps(content, indent=1, ensure_ascii=False)
+    return re.sub(r"\[[-+.\de,\s]+\]", lambda match: " ".join(match[0].split()), lines) + "\n"
 
 
 def _joined(before: dict[str, str], now: dict[str, str]) -> dict[str, str]:
