@@ -121,6 +121,8 @@ measure: $(VENV)/.built
 bench:
 	@$(PYTHON) benchmarks/render.py
 
+# A wheel is built once and used often: its profile is worth a second compilation and a training run.
+wheel: export CUVEE_PGO ?= 1
 sdist wheel: $(VENV)/.build-tools
 	@$(BIN)/python -m pip install -qq build
 	@$(BIN)/python -m build -q --no-isolation --$@ .
