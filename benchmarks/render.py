@@ -77,6 +77,7 @@ def _works(report: dict[str, Any]) -> list[str]:
     # The work that most servers did tells in which order they were measured.
     fullest = sorted(report["works"], key=lambda work: -len(work["servers"]))
     names = list(dict.fromkeys(row["server"] for work in fullest for row in work["servers"]))
+    names.sort(key=lambda name: name != "cuvee")
     lines = [_line("work", names), f"|---|{'---:|' * len(names)}"]
     for work in report["works"]:
         costs = {row["server"]: row["median"]["cpu_us"] for row in work["servers"]}
