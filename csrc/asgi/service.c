@@ -136,6 +136,15 @@ release(cv_conn_env_t *env, void *owner)
     Py_DECREF((PyObject *)owner);
 }
 
+static void
+on_batch(cv_conn_env_t *env)
+{
+    cv_service_t *service = CV_CONTAINER_OF(env, cv_service_t, env);
+    if (service->driver->on_batch != NULL) {
+        service->driver->on_batch(service);
+    }
+}
+
 const cv_conn_ops_t cv_service_conn_ops = {
     .on_head = on_head,
     .on_body = on_body,
@@ -144,6 +153,7 @@ const cv_conn_ops_t cv_service_conn_ops = {
     .on_gone = on_gone,
     .on_refused = on_refused,
     .release = release,
+    .on_batch = on_batch,
 };
 
 /* ---- the turn ---------------------------------------------------------------------------------------------- */

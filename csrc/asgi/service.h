@@ -30,6 +30,8 @@ typedef struct {
     void (*enter)(cv_service_t *service);
     /* [poll] There is work for cv_service_run or cv_service_flush: the loop must not sleep before it is done. */
     void (*wake)(cv_service_t *service);
+    /* [poll] Enough requests were read to run them at once: a turn in the middle of the poll. May be NULL. */
+    void (*on_batch)(cv_service_t *service);
     /* True when other callbacks are due to run in this turn, so that an answer may wait for theirs. */
     bool (*is_busy)(cv_service_t *service);
 } cv_service_driver_t;

@@ -81,6 +81,11 @@ typedef struct cv_loop_turn {
 /* Adds `turn`, whose `run` and `flush` are set. The loop keeps no reference to its owner. */
 void cv_loop_join(PyObject *loop, cv_loop_turn_t *turn);
 
+/* From within the poll, before it is over: runs what is ready now, as every turn does after the poll. What reads many
+ * things in one poll calls this now and then, so that neither what it has read nor timers have to wait for the last of
+ * them. Enters Python. */
+void cv_loop_run_turn(PyObject *loop);
+
 /* Takes `turn` out. Needs no particular phase; the loop must still exist. */
 void cv_loop_leave(PyObject *loop, cv_loop_turn_t *turn);
 

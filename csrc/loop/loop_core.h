@@ -62,6 +62,7 @@ typedef struct LoopCoreObject {
     PyObject *loop_kwargs;   /* strong: {"loop": self}; a reference cycle, so for the time of a run only */
     PyObject *fatal;         /* strong: the SystemExit or KeyboardInterrupt that ends the run */
     bool stopping;
+    bool stopped;             /* the last turn of this run was run */
     bool uv_open; /* the uv loop and its handles exist */
     bool is_closed;
     bool debug;

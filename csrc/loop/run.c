@@ -44,6 +44,7 @@ loop__run(PyObject *op, PyObject *Py_UNUSED(ignored))
         return NULL;
     }
     self->thread_id = PyThread_get_thread_ident();
+    self->stopped = false;
     self->last_yield = uv_now(&self->head.uv);
     (void)uv_run(&self->head.uv, UV_RUN_DEFAULT);
     self->thread_id = 0;

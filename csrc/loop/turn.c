@@ -73,11 +73,13 @@ run_ready(LoopCoreObject *self)
     }
 }
 
+/* Nothing runs once the loop was stopped, not even in what is left of the poll in which it was. */
 static void
-on_check(uv_check_t *check)
+run_turn(LoopCoreObject *self)
 {
-    LoopCoreObject *self = check->data;
-    cv_loop_enter((PyObject *)self);
+    if (self->stopped) {
+        return;
+    }
     call_turns(self, false);
     if (cv_wake_drain(&self->wake, &self->ready) < 0 || queue_due_timers(self) < 0) {
         cv_loop_handle_error((PyObject *)self, "Scheduling failed", NULL);
@@ -85,8 +87,24 @@ on_check(uv_check_t *check)
     run_ready(self);
     call_turns(self, true);
     if (self->stopping || self->fatal != NULL) {
+        self->stopped = true;
         uv_stop(&self->head.uv);
     }
+}
+
+static void
+on_check(uv_check_t *check)
+{
+    LoopCoreObject *self = check->data;
+    cv_loop_enter((PyObject *)self);
+    run_turn(self);
+}
+
+void
+cv_loop_run_turn(PyObject *loop)
+{
+    cv_loop_enter(loop);
+    run_turn((LoopCoreObject *)loop);
 }
 
 /* ---- before the poll ----------------------------------------------------------------------------------------- */

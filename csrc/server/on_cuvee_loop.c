@@ -21,6 +21,12 @@ wake(cv_service_t *service)
     cv_loop_turn_set_pending(service->loop, &server_of(service)->turn);
 }
 
+static void
+on_batch(cv_service_t *service)
+{
+    cv_loop_run_turn(service->loop);
+}
+
 static bool
 is_busy(cv_service_t *service)
 {
@@ -30,6 +36,7 @@ is_busy(cv_service_t *service)
 static const cv_service_driver_t driver = {
     .enter = enter,
     .wake = wake,
+    .on_batch = on_batch,
     .is_busy = is_busy,
 };
 
