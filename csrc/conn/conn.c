@@ -5,6 +5,7 @@
 #include "conn/conn.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "conn/conn_private.h"
@@ -36,7 +37,10 @@ join_env(cv_conn_t *conn, cv_conn_env_t *env)
 cv_conn_t *
 cv_conn_new(cv_conn_env_t *env, int fd, void *app)
 {
-    cv_conn_t *conn = calloc(1, sizeof(*conn));
+    cv_conn_t *conn = aligned_alloc(CV_CONN_ALIGNMENT, sizeof(*conn));
+    if (conn != NULL) {
+        memset(conn, 0, sizeof(*conn));
+    }
     if (conn == NULL || cv_transport_open(&conn->transport, env->loop, fd, &transport_ops) < 0) {
         free(conn);
         close(fd);
@@ -48,7 +52,6 @@ cv_conn_new(cv_conn_env_t *env, int fd, void *app)
     conn->fresh = true;
     conn->request_complete = true; /* there is none */
     cv_deadline_init(&conn->deadline);
-    cv_h1_parser_init(&conn->parser, &cv_conn_parser_events, &env->limits, &env->heads, conn);
     if (cv_transport_watch(&conn->transport, true, false) < 0) {
         conn->gone = true; /* nobody above knows of it */
         cv_conn_close(conn, false);

@@ -27,7 +27,9 @@
 
 enum { CV_CONN_EGONE = -2000 };
 
-enum { CV_CONN_SPARE_OUTPUT = 64 }; /* spare output buffers that an env keeps */
+enum { CV_CONN_SPARE_OUTPUT = 64,   /* spare output buffers that an env keeps */
+       CV_CONN_SPARE_PARSERS = 4,  /* and parsers */
+       CV_CONN_ALIGNMENT = 64 };   /* a cache line */
 
 /* The durations that bound a connection, each a kind of deadline. */
 enum {
@@ -96,6 +98,8 @@ struct cv_conn_env {
     uint64_t bytes_in, bytes_out;
     cv_buffer_t spare_output[CV_CONN_SPARE_OUTPUT]; /* buffers given back once written, at most 8 KiB each */
     unsigned spare_output_count;
+    cv_h1_parser_t *spare_parsers[CV_CONN_SPARE_PARSERS];
+    unsigned spare_parser_count;
     bool timer_closed;        /* while deinit waits */
     void (*on_closed)(cv_conn_env_t *env);
 };
@@ -134,20 +138,16 @@ typedef struct {
     void *owner;        /* NULL with data */
 } cv_segment_t;
 
+/* What a request touches is together, so that it is few cache lines: with many connections none of them is cached.
+ * Aligned so that what libuv looks at for an event, the end of its handle, is one line, and what follows begins one. */
 struct cv_conn {
+    _Alignas(CV_CONN_ALIGNMENT) cv_list_t node; /* in env->conns */
+    cv_segment_t *segments;  /* what to write, in order; none while all of it is `output` */
+    uint32_t segment_first, segment_cap;
     cv_transport_t transport;
     cv_conn_env_t *env;
     void *app;               /* the layer above's own state of this connection (lives as long as the connection) */
     void *request;           /* the layer above's open request, NULL when there is none */
-    cv_list_t node;          /* in env->conns */
-    cv_list_t flush_node;    /* in env->unflushed */
-    cv_deadline_t deadline;
-
-    /* reading */
-    cv_h1_parser_t parser;
-    cv_buffer_t input;       /* an incomplete head, or bytes behind the open request */
-    size_t input_start;      /* bytes of input that are done with */
-    size_t unread;           /* body bytes that were handed up and not yet taken (cv_conn_consumed) */
     uint8_t state;           /* cv_conn_state */
     bool input_ended;        /* FIN was read */
     bool request_complete;   /* the open request's body was read to its end */
@@ -156,21 +156,28 @@ struct cv_conn {
     bool parsing;            /* the parser is being fed, further down the stack */
     bool callee_failed;      /* on_head or on_body returned an error */
     bool input_dropped;      /* bytes were thrown away unparsed: the peer may still be sending */
-
-    /* writing */
-    cv_h1_response_t response;
     bool may_keep_alive;     /* the open request allows it */
-    cv_buffer_t output;      /* heads, framing and small bodies */
-    size_t output_start;     /* bytes of output that are written */
-    size_t output_ready;     /* from here on the output is a held head */
-    cv_segment_t *segments;  /* what to write, in order; none while all of it is `output` */
-    uint32_t segment_first, segment_count, segment_cap;
-    size_t queued;           /* bytes not yet written */
     bool response_started;   /* cv_conn_respond was called for the open request */
     bool response_complete;
     bool above_high;         /* on_drain is owed */
     bool close_after_write;
     bool gone;               /* on_gone was called */
+
+    /* reading */
+    cv_h1_parser_t *parser;  /* of the request that is being read; NULL between two */
+    cv_buffer_t input;       /* an incomplete head, or bytes behind the open request */
+    size_t input_start;      /* bytes of input that are done with */
+    size_t unread;           /* body bytes that were handed up and not yet taken (cv_conn_consumed) */
+    cv_deadline_t deadline;
+
+    /* writing */
+    cv_h1_response_t response;
+    cv_buffer_t output;      /* heads, framing and small bodies */
+    size_t output_start;     /* bytes of output that are written */
+    size_t output_ready;     /* from here on the output is a held head */
+    size_t queued;           /* bytes not yet written */
+    uint32_t segment_count;
+    cv_list_t flush_node;    /* in env->unflushed */
 };
 
 /* Takes an accepted socket. Returns the connection, reading already, or NULL (the fd is then closed).

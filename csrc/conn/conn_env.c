@@ -69,6 +69,9 @@ end_deinit(cv_conn_env_t *env)
     while (env->spare_output_count > 0) {
         cv_buffer_deinit(&env->spare_output[--env->spare_output_count]);
     }
+    while (env->spare_parser_count > 0) {
+        free(env->spare_parsers[--env->spare_parser_count]);
+    }
     cv_h1_pool_deinit(&env->heads);
     free(env->read_buffer);
     env->read_buffer = NULL;
@@ -96,7 +99,7 @@ void
 cv_conn_free(cv_conn_t *conn)
 {
     cv_conn_env_t *env = conn->env;
-    cv_h1_parser_deinit(&conn->parser);
+    cv_conn_free_parser(conn);
     cv_buffer_deinit(&conn->input);
     cv_buffer_deinit(&conn->output);
     free(conn->segments);

@@ -31,6 +31,20 @@ cv_conn_waiting(const cv_conn_t *conn)
     return conn->input.len - conn->input_start;
 }
 
+/* True while a head is incomplete. */
+static inline bool
+cv_conn_is_in_head(const cv_conn_t *conn)
+{
+    return conn->parser != NULL && cv_h1_parser_in_head(conn->parser);
+}
+
+/* The bytes of the incomplete head, if there is one, that were parsed. */
+static inline size_t
+cv_conn_head_fed(const cv_conn_t *conn)
+{
+    return conn->parser != NULL ? cv_h1_parser_head_fed(conn->parser) : 0;
+}
+
 /* conn_env.c */
 
 /* Frees a connection that libuv let go, and ends the env's deinit after the last one. */
@@ -46,6 +60,17 @@ void cv_conn_arm(cv_conn_t *conn);
 
 /* Reads or pauses as the marks say, and watches for room to write if asked. */
 void cv_conn_watch(cv_conn_t *conn, bool writing);
+
+/* conn_parser.c */
+
+/* Makes sure that the connection has a parser; false without memory. */
+bool cv_conn_take_parser(cv_conn_t *conn);
+
+/* Gives the parser back to the env if it is between two requests; not while it runs. */
+void cv_conn_rest_parser(cv_conn_t *conn);
+
+/* Frees the parser, wherever it is. */
+void cv_conn_free_parser(cv_conn_t *conn);
 
 /* conn_read.c */
 

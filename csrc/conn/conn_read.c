@@ -38,10 +38,14 @@ static size_t
 feed(cv_conn_t *conn, const char *data, size_t len)
 {
     size_t at = 0;
+    if (!cv_conn_take_parser(conn)) {
+        parsing_failed(conn, CV_H1_ENOMEM);
+        return len;
+    }
     conn->parsing = true;
     while (at < len && wants_parsing(conn)) {
         size_t used = 0;
-        int status = cv_h1_parser_feed(&conn->parser, data + at, len - at, &used);
+        int status = cv_h1_parser_feed(conn->parser, data + at, len - at, &used);
         at += used;
         if (status == CV_H1_END) {
             cv_conn_end_request(conn);
@@ -52,6 +56,7 @@ feed(cv_conn_t *conn, const char *data, size_t len)
         }
     }
     conn->parsing = false;
+    cv_conn_rest_parser(conn);
     if (cv_conn_is_dropping(conn)) {
         conn->input_dropped = conn->input_dropped || at < len;
         return len;
@@ -69,8 +74,8 @@ keep(cv_conn_t *conn, const char *data, size_t len)
         conn->input_start = 0;
     }
     int status = cv_buffer_append(input, data, len);
-    if (cv_h1_parser_in_head(&conn->parser) && input->data != NULL) {
-        cv_h1_parser_rebase(&conn->parser, input->data);
+    if (cv_conn_is_in_head(conn) && input->data != NULL) {
+        cv_h1_parser_rebase(conn->parser, input->data);
     }
     return status;
 }
@@ -88,14 +93,12 @@ cv_conn_release_input(cv_conn_t *conn)
 static void
 parse_waiting(cv_conn_t *conn)
 {
-    cv_h1_parser_t *parser = &conn->parser;
-    size_t fed = cv_h1_parser_in_head(parser) ? cv_h1_parser_head_fed(parser) : 0;
-    size_t from = conn->input_start + fed;
+    size_t from = conn->input_start + cv_conn_head_fed(conn);
     size_t done = from + feed(conn, conn->input.data + from, conn->input.len - from);
     if (cv_conn_is_dropping(conn)) {
         done = conn->input.len;
-    } else if (cv_h1_parser_in_head(parser)) {
-        done -= cv_h1_parser_head_fed(parser);
+    } else {
+        done -= cv_conn_head_fed(conn);
     }
     conn->input_start = done;
     if (cv_conn_waiting(conn) == 0) {
@@ -111,9 +114,7 @@ parse_span(cv_conn_t *conn, const char *data, size_t len)
     if (cv_conn_is_dropping(conn)) {
         return 0;
     }
-    if (cv_h1_parser_in_head(&conn->parser)) {
-        done -= cv_h1_parser_head_fed(&conn->parser);
-    }
+    done -= cv_conn_head_fed(conn);
     return done < len ? keep(conn, data + done, len - done) : 0;
 }
 
@@ -144,7 +145,7 @@ settle(cv_conn_t *conn)
     if (conn->state == CV_CONN_CLOSED) {
         return;
     }
-    if (conn->state == CV_CONN_IDLE && cv_h1_parser_in_head(&conn->parser)) {
+    if (conn->state == CV_CONN_IDLE && cv_conn_is_in_head(conn)) {
         conn->state = CV_CONN_READ_HEAD;
         conn->fresh = false;
     }

@@ -202,6 +202,12 @@ cv_h1_parser_deinit(cv_h1_parser_t *parser)
 }
 
 bool
+cv_h1_parser_is_resting(const cv_h1_parser_t *parser)
+{
+    return parser->state == CV_H1_START && parser->blank_lines == 0;
+}
+
+bool
 cv_h1_parser_in_head(const cv_h1_parser_t *parser)
 {
     return parser->head != NULL;

@@ -105,6 +105,10 @@ void cv_h1_parser_deinit(cv_h1_parser_t *parser);
  * In a head, `data` must continue the head's earlier bytes in the same piece of memory. */
 int cv_h1_parser_feed(cv_h1_parser_t *parser, const char *data, size_t len, size_t *out_used);
 
+/* True while no byte of a message, nor of an empty line before it, was fed: the parser may then be given to another
+ * owner (`owner` is his to set). */
+bool cv_h1_parser_is_resting(const cv_h1_parser_t *parser);
+
 /* True from the first byte of a head (leading CRLFs do not count) to its last. */
 bool cv_h1_parser_in_head(const cv_h1_parser_t *parser);
 

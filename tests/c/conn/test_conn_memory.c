@@ -7,6 +7,7 @@
 #include "base/buffer.c"
 #include "conn/conn.c"
 #include "conn/conn_output.c"
+#include "conn/conn_parser.c"
 
 #include <sys/socket.h>
 

@@ -32,7 +32,7 @@ TEST(a_request_is_handed_up_and_answered_and_the_connection_kept)
     CHECK_EQ(fixture_end(f), 0);
 }
 
-TEST(an_idle_connection_keeps_no_buffer)
+TEST(an_idle_connection_keeps_no_buffer_and_no_parser)
 {
     fixture_t *f = fixture_new();
     f->do_end = answer_ok;
@@ -46,6 +46,8 @@ TEST(an_idle_connection_keeps_no_buffer)
     CHECK_EQ(f->conn->input.cap, 0);
     CHECK_EQ(f->conn->output.cap, 0);
     CHECK_EQ(f->env.spare_output_count, 1);
+    CHECK(f->conn->parser == NULL);
+    CHECK_EQ(f->env.spare_parser_count, 1);
     CHECK_EQ(fixture_end(f), 0);
 }
 
@@ -498,7 +500,7 @@ int
 main(void)
 {
     RUN(a_request_is_handed_up_and_answered_and_the_connection_kept);
-    RUN(an_idle_connection_keeps_no_buffer);
+    RUN(an_idle_connection_keeps_no_buffer_and_no_parser);
     RUN(a_request_may_be_cut_at_any_byte);
     RUN(pipelined_requests_may_be_cut_at_any_byte);
     RUN(pipelined_requests_are_handed_up_one_after_the_other);
