@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,8 +11,10 @@ from .errors import BuildError
 
 _SANITIZERS = ("address", "undefined", "leak", "thread")
 
-OPTIMISE = "-O3"
-"""The level of everything: what is optimised when linking has to be told it again."""
+OPTIMISE = ["-O3"]
+"""How everything is optimised. What is optimised when linking has to be told it again."""
+if sys.platform.startswith("linux"):
+    OPTIMISE.append("-fno-plt")  # most calls are into libpython: they go there without a detour
 
 
 def _is_on(env: Mapping[str, str], name: str, default: bool = False) -> bool:
@@ -75,7 +78,7 @@ class Switches:
     def third_party_flags(self) -> list[str]:
         """Flags for the compilation of libuv and llhttp."""
         flags = ["-fPIC", "-fvisibility=hidden"]
-        flags += ["-O0", "-g3"] if self.debug else [OPTIMISE, "-g"]
+        flags += ["-O0", "-g3"] if self.debug else [*OPTIMISE, "-g"]
         if self.sanitize:
             flags += ["-O1", "-fno-omit-frame-pointer", f"-fsanitize={','.join(self.sanitize)}"]
             flags += ["-fno-sanitize-recover=all"] if "undefined" in self.sanitize else []

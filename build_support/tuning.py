@@ -34,7 +34,7 @@ class Tuning:
         return replace(
             self,
             compile_flags=(*self.compile_flags, *flags),
-            link_flags=(OPTIMISE, *self.link_flags, *flags),
+            link_flags=(*OPTIMISE, *self.link_flags, *flags),
             is_shared=False,
         )
 
@@ -68,7 +68,7 @@ def link_time(cc: Sequence[str]) -> Tuning | None:
             source = folder / file
             source.write_text(text)
             made = str(source.with_suffix(".o"))
-            if not works(*cc, OPTIMISE, "-fPIC", "-flto", "-c", str(source), "-o", made):
+            if not works(*cc, *OPTIMISE, "-fPIC", "-flto", "-c", str(source), "-o", made):
                 return None
         archive, program = str(folder / "one.a"), str(folder / "main")
         for archiver in _archivers():
@@ -76,7 +76,7 @@ def link_time(cc: Sequence[str]) -> Tuning | None:
             if not works(*archiver, "rcs", archive, str(folder / "one.o")):
                 continue
             for parallel in (f"-flto={compiler.jobs()}", "-flto"):  # gcc's way, then clang's
-                flags = (OPTIMISE, "-fPIC", parallel)
+                flags = (*OPTIMISE, "-fPIC", parallel)
                 if works(*cc, *flags, str(folder / "main.o"), archive, "-o", program):
                     return Tuning(("-flto",), flags, archiver)
     return None
