@@ -50,8 +50,15 @@ cv_ascii_below_or_equal8(uint64_t word, uint8_t limit, uint8_t other)
     return (below | equal) & CV_ASCII_HIGH;
 }
 
-/* How many of a word's first bytes surely come before the first that cv_ascii_below_or_equal8 found (`found` is what it
- * returned, and not 0). All of them where the first byte is the lowest: a borrow flags bytes behind a true one only. */
+/* Not 0 when one of the eight bytes is a control byte; it may be so for a byte behind 0xff, too. */
+static inline uint64_t
+cv_ascii_control8(uint64_t word)
+{
+    return ((word - CV_ASCII_EACH(0x20)) | (word + CV_ASCII_EACH(1))) & ~word & CV_ASCII_HIGH;
+}
+
+/* How many of a word's first bytes are surely none of those that cv_ascii_control8 found (`found` is what it returned,
+ * and not 0). All before the first, where the first byte is the lowest: borrow and carry go to bytes behind it only. */
 static inline size_t
 cv_ascii_before8(uint64_t found)
 {

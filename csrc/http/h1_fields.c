@@ -39,7 +39,7 @@ static const char *
 end_of_text(const char *at, const char *end)
 {
     while (end - at >= 8) {
-        uint64_t found = cv_ascii_below_or_equal8(cv_ascii_load8(at), 0x20, 0x7f);
+        uint64_t found = cv_ascii_control8(cv_ascii_load8(at));
         if (found != 0) {
             at += cv_ascii_before8(found);
             break;

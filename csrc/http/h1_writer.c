@@ -87,9 +87,9 @@ value_is_valid(const char *value, size_t len)
     if (len < 8) {
         return is_text(value, len);
     }
-    uint64_t found = cv_ascii_below_or_equal8(cv_ascii_load8(value + len - 8), 0x20, 0x7f);
+    uint64_t found = cv_ascii_control8(cv_ascii_load8(value + len - 8));
     for (size_t at = 0; at + 8 < len; at += 8) {
-        found |= cv_ascii_below_or_equal8(cv_ascii_load8(value + at), 0x20, 0x7f);
+        found |= cv_ascii_control8(cv_ascii_load8(value + at));
     }
     return found == 0 || is_text(value, len);
 }
