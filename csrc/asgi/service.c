@@ -47,6 +47,40 @@ on_head(cv_conn_t *conn, const cv_h1_head_t *head)
     return 0;
 }
 
+/* One object serves all connections, since what is read into it is taken over before anything else is read. */
+static char *
+on_body_room(cv_conn_t *conn, size_t len)
+{
+    cv_service_t *service = service_of(conn);
+    cv_service_enter(service);
+    if (service->body_room != NULL && (size_t)PyBytes_GET_SIZE(service->body_room) < len) {
+        Py_CLEAR(service->body_room);
+    }
+    if (service->body_room == NULL) {
+        service->body_room = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)len);
+    }
+    if (service->body_room == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    return PyBytes_AS_STRING(service->body_room);
+}
+
+/* The bytes as an object: the one that they were read into, or a copy. New reference; NULL with an exception. */
+static PyObject *
+take_bytes(cv_service_t *service, const char *data, size_t len)
+{
+    PyObject *room = service->body_room;
+    if (room == NULL || data != PyBytes_AS_STRING(room)) {
+        return PyBytes_FromStringAndSize(data, (Py_ssize_t)len);
+    }
+    service->body_room = NULL;
+    if ((size_t)PyBytes_GET_SIZE(room) != len) {
+        _PyBytes_Resize(&room, (Py_ssize_t)len);
+    }
+    return room;
+}
+
 static int
 on_body(cv_conn_t *conn, const char *data, size_t len)
 {
@@ -61,7 +95,7 @@ on_body(cv_conn_t *conn, const char *data, size_t len)
             return -1;
         }
     } else {
-        cycle->body = PyBytes_FromStringAndSize(data, (Py_ssize_t)len);
+        cycle->body = take_bytes(service, data, len);
         if (cycle->body == NULL) {
             PyErr_Clear();
             return -1;
@@ -147,6 +181,7 @@ on_batch(cv_conn_env_t *env)
 
 const cv_conn_ops_t cv_service_conn_ops = {
     .on_head = on_head,
+    .on_body_room = on_body_room,
     .on_body = on_body,
     .on_end = on_end,
     .on_drain = on_drain,

@@ -68,6 +68,7 @@ struct cv_service {
     PyObject *start_text;       /* strong: the text that the app wrote for "http.response.start" last, */
     PyObject *body_text;        /* and for "http.response.body": mostly the same object every time; or NULL */
     cv_recent_t recent;
+    PyObject *body_room;        /* bytes object that body bytes are read into, strong; NULL while there is none */
     PyObject *on_idle;          /* strong; called when env.conn_count or open_count falls to 0; or NULL */
     bool was_busy_conns, was_busy_cycles;
 };

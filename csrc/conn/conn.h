@@ -48,6 +48,9 @@ typedef struct {
     /* [poll] A request begins. `head` is borrowed during the call. 0, or negative: the connection answers 500, calls
      * on_gone and closes. The callee may refuse or close the connection. */
     int (*on_head)(cv_conn_t *conn, const cv_h1_head_t *head);
+    /* [poll] Memory for the next `len` bytes of the open request's body, which are many and come fast; NULL: they go
+     * through the shared buffer. It is the callee's, and used until on_body returns. May be NULL. */
+    char *(*on_body_room)(cv_conn_t *conn, size_t len);
     /* [poll] Body bytes of the open request, borrowed. 0 or negative as above. */
     int (*on_body)(cv_conn_t *conn, const char *data, size_t len);
     /* [poll] The open request's body is complete (also for a request without one, right after on_head). */
@@ -153,6 +156,7 @@ struct cv_conn {
     bool request_complete;   /* the open request's body was read to its end */
     bool expects_continue;   /* 100 Continue was asked for and not sent */
     bool fresh;              /* no byte of a first head came yet */
+    bool reads_full;         /* the last read filled all the memory that it was given */
     bool parsing;            /* the parser is being fed, further down the stack */
     bool callee_failed;      /* on_head or on_body returned an error */
     bool input_dropped;      /* bytes were thrown away unparsed: the peer may still be sending */

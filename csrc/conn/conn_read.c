@@ -7,6 +7,8 @@
 #include "conn/conn_private.h"
 #include "conn/conn_request.h"
 
+enum { BODY_READ = 131072 }; /* most bytes of a body read at once: what two reads into the shared buffer would be */
+
 /* True while the parser may be given bytes: no request waits for its answer, nor too much output for the peer. */
 static bool
 wants_parsing(const cv_conn_t *conn)
@@ -157,10 +159,32 @@ settle(cv_conn_t *conn)
     cv_conn_watch(conn, conn->transport.writing);
 }
 
+/* Where to read to: the shared buffer, or memory of the layer above's own, so that a long body that comes fast is
+ * not copied once more, and comes in fewer pieces. */
+static char *
+read_target(cv_conn_t *conn, cv_conn_env_t *env, size_t *out_len)
+{
+    bool may_ask = conn->reads_full && conn->parser != NULL && env->ops->on_body_room != NULL;
+    if (may_ask && cv_conn_is_answering(conn) && conn->unread == 0) {
+        uint64_t left = cv_h1_parser_body_left(conn->parser);
+        size_t len = left < BODY_READ ? (size_t)left : BODY_READ;
+        char *room = len > env->read_buffer_size ? env->ops->on_body_room(conn, len) : NULL;
+        if (room != NULL) {
+            *out_len = len;
+            return room;
+        }
+    }
+    *out_len = env->read_buffer_size;
+    return env->read_buffer;
+}
+
 static void
 read_on(cv_conn_t *conn, cv_conn_env_t *env)
 {
-    ssize_t count = cv_transport_read(&conn->transport, env->read_buffer, env->read_buffer_size);
+    size_t len;
+    char *data = read_target(conn, env, &len);
+    ssize_t count = cv_transport_read(&conn->transport, data, len);
+    conn->reads_full = count == (ssize_t)len;
     if (count == -EAGAIN) {
         return;
     }
@@ -173,7 +197,7 @@ read_on(cv_conn_t *conn, cv_conn_env_t *env)
         return;
     }
     env->bytes_in += (uint64_t)count;
-    if (take_input(conn, env->read_buffer, (size_t)count) < 0) {
+    if (take_input(conn, data, (size_t)count) < 0) {
         cv_conn_close(conn, false);
         return;
     }

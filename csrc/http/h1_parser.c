@@ -219,6 +219,13 @@ cv_h1_parser_head_fed(const cv_h1_parser_t *parser)
     return parser->head != NULL ? parser->head_fed : 0;
 }
 
+uint64_t
+cv_h1_parser_body_left(const cv_h1_parser_t *parser)
+{
+    bool is_counted = parser->state == CV_H1_BODY && (parser->llhttp.flags & F_CHUNKED) == 0;
+    return is_counted ? parser->llhttp.content_length : 0;
+}
+
 void
 cv_h1_parser_rebase(cv_h1_parser_t *parser, const char *base)
 {

@@ -115,6 +115,9 @@ bool cv_h1_parser_in_head(const cv_h1_parser_t *parser);
 /* The number of bytes of the incomplete head that were fed so far. */
 size_t cv_h1_parser_head_fed(const cv_h1_parser_t *parser);
 
+/* The bytes of the body still to come, where their number was said; else 0. */
+uint64_t cv_h1_parser_body_left(const cv_h1_parser_t *parser);
+
 /* The bytes of the incomplete head now start at `base`. */
 void cv_h1_parser_rebase(cv_h1_parser_t *parser, const char *base);
 

@@ -105,6 +105,7 @@ server_clear(PyObject *op)
     Py_CLEAR(service->server_address);
     Py_CLEAR(service->start_text);
     Py_CLEAR(service->body_text);
+    Py_CLEAR(service->body_room);
     cv_recent_clear(&service->recent);
     Py_CLEAR(service->asgi);
     Py_CLEAR(service->lifespan_state);
