@@ -20,6 +20,8 @@ HERE = Path(__file__).resolve().parent
 # The files of each program.
 PROGRAMS = {
     "limit_server": ("limit_server.c", "limit_answers.c"),
+    "event_clients": ("event_clients.c", "client.c"),
+    "uploader": ("uploader.c", "client.c"),
 }
 _FLAGS = ("-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-D_GNU_SOURCE")
 

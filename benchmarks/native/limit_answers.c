@@ -70,7 +70,8 @@ say_head(conn_t *conn, const char *begin, size_t begin_len, uint64_t length)
 static void
 say_chunked_head(conn_t *conn)
 {
-    limit_say(conn, LITERAL("HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ntransfer-encoding: chunked\r\n"));
+    limit_say(conn, LITERAL("HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\n"));
+    limit_say(conn, LITERAL("transfer-encoding: chunked\r\n"));
     end_head(conn);
 }
 
