@@ -64,12 +64,18 @@ def take_turns(work: Work, conditions: Conditions, timed: bool = False) -> Outco
     def prepare(name: str, peer: servers.Peer) -> None:
         server = start(name, peer, work, conditions, timed)
         running.append(server)
-        check_answer(server, work)
-        server.rate = load.run(work, server, 1, conditions.load_core).per_second
+        with server.turn():
+            check_answer(server, work)
+            server.rate = load.run(work, server, 1, conditions.load_core).per_second
 
     def take_turn(server: RunningServer) -> None:
         one_round = _timed_round if timed else _round
-        server.rounds.append(one_round(server, work, conditions))
+        with server.turn():
+            server.rounds.append(one_round(server, work, conditions))
+
+    def finish(server: RunningServer) -> None:
+        with server.turn():
+            check_answer(server, work)
 
     try:
         for name, peer in conditions.servers.items():
@@ -81,7 +87,7 @@ def take_turns(work: Work, conditions: Conditions, timed: bool = False) -> Outco
                 attempt(server.name, f"in round {number + 1}: ", take_turn, server)
             _show_progress(number, running)
         for server in running[:]:
-            attempt(server.name, "after the rounds: ", check_answer, server, work)
+            attempt(server.name, "after the rounds: ", finish, server)
         outcome.rounds = {server.name: server.rounds for server in running}
     finally:
         for server in running:
@@ -95,7 +101,9 @@ def start(
     """Start a server with the app of a work, or with that app between clocks."""
     command = command_of(peer, work, conditions, timed)
     stream = peer.log_stream if work.access_log else None
-    return servers.start(name, command, conditions.server_core, stream, TIMED_APP=work.app)
+    server = servers.start(name, command, conditions.server_core, stream, TIMED_APP=work.app)
+    server.polls = peer.polls
+    return server
 
 
 def command_of(

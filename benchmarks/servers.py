@@ -12,6 +12,8 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +34,8 @@ class Peer:
     log: str | None = None
     """None: it has no access log."""
     log_stream: str = "stdout"
+    polls: bool = False
+    """It keeps its core busy without being asked: it is halted while others have their turn."""
 
     def command(self, python: str, app: str, access_log: bool) -> list[str]:
         """What serves an app, with `PORT` where the port comes."""
@@ -113,7 +117,9 @@ PEERS: dict[str, Peer] = {
         "--access-logfile -",
     ),
     # The package has no `python -m`; its script stands beside the interpreter.
-    "fastpysgi": Peer(("fastpysgi",), "{bin}/fastpysgi {app} --host 127.0.0.1 --port {port}"),
+    "fastpysgi": Peer(
+        ("fastpysgi",), "{bin}/fastpysgi {app} --host 127.0.0.1 --port {port}", polls=True
+    ),
     "limit": Limit((), ""),
 }
 
@@ -162,7 +168,19 @@ class RunningServer:
     log: LineCount | None = None
     rate: float = 2000.0
     """Answers a second that it gave last."""
+    polls: bool = False
     rounds: list[dict[str, float]] = field(default_factory=list)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Let it run; one that polls is halted afterwards."""
+        if self.polls:
+            os.killpg(self.process.pid, signal.SIGCONT)
+        try:
+            yield
+        finally:
+            if self.polls:
+                os.killpg(self.process.pid, signal.SIGSTOP)
 
     def url(self, path: str) -> str:
         """The address of a path on this server."""
@@ -189,6 +207,7 @@ class RunningServer:
     def stop(self) -> None:
         """End the server and what it started, and wait for it."""
         self.process.terminate()
+        self.process.send_signal(signal.SIGCONT)
         try:
             self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:

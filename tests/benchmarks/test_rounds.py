@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,6 +89,34 @@ def test_a_server_without_access_log_does_not_do_that_work(
     monkeypatch.setattr(load, "run", fake_load)
     outcome = rounds.take_turns(WORKS["hello-log"], conditions(mute=servers.PEERS["fastpysgi"]))
     assert outcome.failed == {"mute": "at the start: it has no access log"}
+
+
+def test_a_server_that_polls_only_runs_in_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    pids: dict[str, int] = {}
+    start = servers.start
+
+    def note_start(*args: Any, **more: Any) -> servers.RunningServer:
+        server = start(*args, **more)
+        pids[server.name] = server.process.pid
+        return server
+
+    def see(work: Work, server: servers.RunningServer, seconds: int, core: int) -> load.Load:
+        if server.name == "polling":
+            state = Path(f"/proc/{pids['polling']}/stat").read_text().rpartition(")")[2].split()
+            assert state[0] != "T"
+        else:
+            # This comes back when the other is halted.
+            halted = os.waitid(os.P_PID, pids["polling"], os.WSTOPPED | os.WNOWAIT)
+            assert halted is not None
+            assert halted.si_status == signal.SIGSTOP
+        return fake_load(work, server, seconds, core)
+
+    monkeypatch.setattr(servers, "start", note_start)
+    monkeypatch.setattr(load, "run", see)
+    polling = replace(CUVEE, polls=True)
+    outcome = rounds.take_turns(WORKS["hello"], conditions(polling=polling, calm=CUVEE))
+    assert outcome.failed == {}
+    assert turns == ["polling", "calm", *["polling", "calm", "calm", "polling"] * 2]
 
 
 @pytest.mark.parametrize("name", RAW)
