@@ -14,7 +14,8 @@
  *   poll      libuv's I/O callbacks; `add_reader` and `add_writer` handles become ready
  *   check     1. `run` of every pending turn participant
  *             2. due timers join the ready ring; what the ring holds at this moment runs, in order
- *             3. `flush` of every pending turn participant
+ *             3. `flush` of every pending turn participant; 2 (without timers) and 3 again for what 2 made ready, while
+ *                the turn is young (ROUNDS_TIME in turn.c)
  *   closing, uv timers
  *   prepare   the next poll blocks only when the ring is empty, no participant is pending and stop() was not called
  */

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <math.h>
 
+#include "base/clock.h"
 #include "loop/loop_core.h"
 
 /* A streak of turns that never block offers the GIL this often, in case no Python code runs that would. Well above
@@ -21,6 +22,10 @@
  * period it is not, longer than the switch interval, so that one that always came too late is given it then. */
 #define OFFER_PERIOD_MS 16
 #define OFFER_MS 8
+
+/* ns: callbacks that make others ready keep the next poll waiting so long. The end of an awaited task makes the one
+ * that awaits it ready, and the end of that a callback: three short rounds that need no polls between them. */
+#define ROUNDS_TIME 50000
 
 /* ---- after the poll ------------------------------------------------------------------------------------------ */
 
@@ -59,7 +64,7 @@ queue_due_timers(LoopCoreObject *self)
     return 0;
 }
 
-/* Runs what is ready now; what that makes ready waits for the next turn, as in asyncio. */
+/* Runs what is ready now; what that makes ready waits for the next round, as in asyncio. */
 static void
 run_ready(LoopCoreObject *self)
 {
@@ -73,6 +78,19 @@ run_ready(LoopCoreObject *self)
     }
 }
 
+/* Rounds of callbacks, each with what the one before made ready, until the poll should not wait longer. stop() ends
+ * them with the round in which it was called. */
+static void
+run_rounds(LoopCoreObject *self)
+{
+    uint64_t start = self->ready.count > 0 ? cv_clock_now() : 0;
+    do {
+        run_ready(self);
+        call_turns(self, true);
+    } while (self->ready.count > 0 && !self->stopping && self->fatal == NULL
+             && cv_clock_now() - start < ROUNDS_TIME);
+}
+
 /* Nothing runs once the loop was stopped, not even in what is left of the poll in which it was. */
 static void
 run_turn(LoopCoreObject *self)
@@ -84,8 +102,7 @@ run_turn(LoopCoreObject *self)
     if (cv_wake_drain(&self->wake, &self->ready) < 0 || queue_due_timers(self) < 0) {
         cv_loop_handle_error((PyObject *)self, "Scheduling failed", NULL);
     }
-    run_ready(self);
-    call_turns(self, true);
+    run_rounds(self);
     if (self->stopping || self->fatal != NULL) {
         self->stopped = true;
         uv_stop(&self->head.uv);
