@@ -21,7 +21,7 @@
 #endif
 
 typedef struct {
-    unsigned count;
+    int count;
     bool closed; /* the module is being cleared: nothing is kept any more */
     PyObject *items[CV_FREE_LIST_MAX + 1];
 } cv_free_list_t;
