@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -338,3 +339,66 @@ def test_the_hooks_of_generators_come_back(loop: asyncio.AbstractEventLoop) -> N
     turn(loop)
     assert seen == [True]
     assert sys.get_asyncgen_hooks() == before
+
+
+def test_stop_in_a_chain_of_callbacks_ends_it(loop: asyncio.AbstractEventLoop) -> None:
+    calls: list[str] = []
+
+    def first() -> None:
+        calls.append("first")
+        loop.call_soon(second)
+
+    def second() -> None:
+        calls.append("second")
+        loop.stop()
+        loop.call_soon(calls.append, "third")
+
+    loop.call_soon(first)
+    loop.run_forever()
+    assert calls == ["first", "second"]
+    turn(loop)
+    assert calls == ["first", "second", "third"]
+
+
+def test_an_exit_in_a_chain_of_callbacks_ends_it(loop: asyncio.AbstractEventLoop) -> None:
+    calls: list[str] = []
+
+    def first() -> None:
+        loop.call_soon(second)
+
+    def second() -> None:
+        loop.call_soon(calls.append, "third")
+        raise KeyboardInterrupt
+
+    loop.call_soon(first)
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_forever()
+    assert calls == []
+    turn(loop)
+    assert calls == ["third"]
+
+
+def test_a_chain_without_end_keeps_neither_descriptors_nor_timers_waiting(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    reading, writing = os.pipe()
+    due: list[str] = []
+
+    def spin() -> None:
+        if len(due) < 2:
+            loop.call_soon(spin)
+        else:
+            loop.stop()
+
+    def read() -> None:
+        due.append("descriptor")
+        loop.remove_reader(reading)
+
+    loop.add_reader(reading, read)
+    os.write(writing, b"x")
+    loop.call_later(0.001, due.append, "timer")
+    loop.call_soon(spin)
+    loop.run_forever()
+    assert sorted(due) == ["descriptor", "timer"]
+    os.close(reading)
+    os.close(writing)
