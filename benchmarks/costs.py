@@ -83,4 +83,4 @@ def _instructions(peer: servers.Peer, work: Work, conditions: Conditions) -> flo
     number: float = instructions.per_request(
         command, work.path, work.connections, INSTRUCTED_REQUESTS, load.lua(work)
     )
-    return number / work.units
+    return number / work.pipelined / work.units

@@ -101,7 +101,8 @@ def start(
     """Start a server with the app of a work, or with that app between clocks."""
     command = command_of(peer, work, conditions, timed)
     stream = peer.log_stream if work.access_log else None
-    server = servers.start(name, command, conditions.server_core, stream, TIMED_APP=work.app)
+    clock = {"TIMED_APP": work.app, "TIMED_CLOCK": work.clock}
+    server = servers.start(name, command, conditions.server_core, stream, **clock)
     server.polls = peer.polls
     return server
 

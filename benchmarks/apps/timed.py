@@ -1,8 +1,8 @@
 """Any of the apps, with a clock in it: its steps, less the time inside the server's calls.
 
-``TIMED_APP`` names the app. ``GET /-/inside`` tells how many seconds it took so far, for how many
-requests that have ended and messages that were sent. What an app does in tasks or threads of its
-own is not seen.
+``TIMED_APP`` names the app, ``TIMED_CLOCK`` the clock. ``GET /-/inside`` tells how many seconds the
+app took so far, for how many requests that have ended and messages that were sent. What it does in
+tasks or threads of its own is not seen.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import time
 from collections.abc import Awaitable, Callable, Generator
-from time import perf_counter
 from types import coroutine
 from typing import Any
 
@@ -21,6 +21,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 module, _, name = os.environ["TIMED_APP"].partition(":")
 timed_app = getattr(importlib.import_module(module), name)
+clock: Callable[[], float] = getattr(time, os.environ["TIMED_CLOCK"])
 
 
 class Clock:
@@ -57,14 +58,14 @@ def inside(request: Request, call: Callable[..., Any], *args: Any) -> Generator[
     error: BaseException | None = None
     while True:
         request.running = True
-        begin = perf_counter()
+        begin = clock()
         try:
             steps = steps or call(*args).__await__()
             waited = advance(steps, value, error)
         except StopIteration as stop:
             return stop.value
         finally:
-            Clock.seconds += perf_counter() - begin
+            Clock.seconds += clock() - begin
             request.running = False
         value = error = None
         try:
@@ -80,7 +81,7 @@ def outside(request: Request, call: Callable[..., Any], *args: Any) -> Generator
     value: Any = None
     error: BaseException | None = None
     while True:
-        begin = perf_counter()
+        begin = clock()
         try:
             steps = steps or call(*args).__await__()
             waited = advance(steps, value, error)
@@ -88,7 +89,7 @@ def outside(request: Request, call: Callable[..., Any], *args: Any) -> Generator
             return stop.value
         finally:
             if request.running:
-                Clock.seconds -= perf_counter() - begin
+                Clock.seconds -= clock() - begin
         value = error = None
         try:
             value = yield waited

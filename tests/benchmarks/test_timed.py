@@ -47,12 +47,13 @@ def timed(now: Now, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     target.app = app  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "timed_target", target)
     monkeypatch.setenv("TIMED_APP", "timed_target:app")
+    monkeypatch.setenv("TIMED_CLOCK", "perf_counter")
     spec = spec_from_file_location("timed", TIMED)
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "perf_counter", now)
+    monkeypatch.setattr(module, "clock", now)
     return module
 
 
