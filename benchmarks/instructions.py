@@ -53,8 +53,6 @@ def per_request(
                 clients.send_this(request, request.count(b" HTTP/1.1\r\nHost: "))
             with clients:
                 clients.ask(max(1, WARM_UP // connections))
-                _control(server, "-i", "on")
-                clients.ask(1)
                 return _agreed(server, clients, Path(folder), max(1, requests // connections))
         finally:
             server.stop()
@@ -64,6 +62,9 @@ def _agreed(server: RunningServer, clients: Lockstep, folder: Path, times: int) 
     """Count until two counts in a row agree: the first may have met something that happens once."""
     last = 0.0
     for _ in range(ATTEMPTS):
+        # Each time: another run of callgrind_control may switch all that it finds.
+        _control(server, "-i", "on")
+        clients.ask(1)
         _control(server, "-z")
         asked = clients.ask(times)
         _control(server, "-d")
