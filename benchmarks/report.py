@@ -137,8 +137,9 @@ def print_work(result: dict[str, Any]) -> None:
             to_it = first["cpu_ratio_to"].get(row["server"], 1.0)
             cells = (f"{row['median'].get(figure, float('nan')):11.1f}" for figure in columns)
             print(f"{row['server']:14}{to_it:13.3f}" + "".join(cells))
-    for server, reason in result["failed"].items():
-        print(f"{server:14}  failed: {reason}")
+    for what in ("failed", "inside_failed", "instructions_failed"):
+        for server, reason in result.get(what, {}).items():
+            print(f"{server:14}  {what.replace('_', ' ')}: {reason}")
 
 
 def print_footprint(row: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,6 +25,12 @@ FAILURES = (
     http.client.HTTPException,
 )
 """What a server, or the load on it, can do wrong."""
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong, in a line without a folder of this machine."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    return re.sub(r"(?<![\w/:])/(?:[^\s/\"']+/)+", "", said)[:400]
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ def take_turns(work: Work, conditions: Conditions, timed: bool = False) -> Outco
         try:
             step(*args)
         except FAILURES as error:
-            outcome.failed[name] = when + (str(error) or type(error).__name__)
+            outcome.failed[name] = when + reason(error)
             print(f"  {name} failed {outcome.failed[name]}", file=sys.stderr, flush=True)
             for server in [server for server in running if server.name == name]:
                 running.remove(server)

@@ -201,7 +201,7 @@ class RunningServer:
     def check_alive(self) -> None:
         """Raise, with what it printed, when the server is gone."""
         if self.process.poll() is not None:
-            said = self.output.read_text(errors="replace").strip()[-500:]
+            said = self.output.read_text(errors="replace").strip()[-300:]
             raise ServerError(f"it exited with {self.process.returncode}: {said}")
 
     def stop(self) -> None:

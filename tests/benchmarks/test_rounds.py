@@ -75,6 +75,11 @@ def test_a_server_that_ends_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None
     assert list(outcome.rounds) == ["good"]
 
 
+def test_a_reason_names_no_folder_of_this_machine() -> None:
+    error = servers.ServerError('no "/some/where/else.so"\n at http://127.0.0.1:80/a/b and /x')
+    assert rounds.reason(error) == 'no "else.so" at http://127.0.0.1:80/a/b and /x'
+
+
 def test_a_wrong_answer_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "run", fake_load)
     work = replace(WORKS["hello"], answer=b"Good evening!")
