@@ -16,6 +16,7 @@ PIECE = b"x" * 65536
 GIBIBYTE = 1 << 30
 TICK = 0.01
 STUCK = 0.2
+SPIN = 0.2
 
 
 async def start(send: Send, length: int | None = None) -> None:
@@ -142,6 +143,14 @@ async def stream(send: Send) -> None:
     await piece(send, b"", more=False)
 
 
+async def spin(send: Send) -> None:
+    """Answer, and then go on without an await: nobody else has a turn meanwhile."""
+    await respond(send)
+    end = time.monotonic() + SPIN
+    while time.monotonic() < end:
+        pass
+
+
 async def app(scope: Message, receive: Receive, send: Send) -> None:
     """Do what the path says."""
     if scope["type"] != "http":
@@ -153,6 +162,9 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
         return
     if name == "stream":
         await stream(send)
+        return
+    if name == "spin":
+        await spin(send)
         return
     text = "hello"
     if name == "upload":
