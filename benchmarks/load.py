@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks import native
 from benchmarks.pinning import pinned
 from benchmarks.servers import RunningServer
 from benchmarks.works import Maker, Work
@@ -200,8 +201,6 @@ def _native(
     program: str, work: Work, server: RunningServer, numbers: list[int], core: int
 ) -> tuple[dict[str, Any], float]:
     """What a client of ours says, and what it cost the server."""
-    from benchmarks import native
-
     path = native.program(program, sys.executable)
     command = [str(path), str(server.port), work.path, *map(str, numbers)]
     with pinned(core):

@@ -18,7 +18,7 @@ from typing import Any
 # Run as a script, it is not part of a package yet.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import load, report, results_file, rounds, servers
+from benchmarks import costs, load, report, results_file, rounds, servers
 from benchmarks.works import WORKS
 
 
@@ -45,8 +45,6 @@ def main() -> int:
     for name in options.work:
         file.add("works", "work", _measure(name, conditions, options))
     if options.footprint:
-        from benchmarks import costs
-
         for server, peer in conditions.servers.items():
             row = costs.of_server(server, peer, conditions)
             file.add("footprint", "server", row)
@@ -65,8 +63,6 @@ def _measure(
         fewer = replace(conditions, rounds=math.ceil(conditions.rounds / 3))
         report.add_inside(result, rounds.take_turns(work, fewer, timed=True))
     if options.instructions:
-        from benchmarks import costs
-
         report.add_instructions(result, *costs.instructions_of(work, conditions))
     report.print_work(result)
     return result

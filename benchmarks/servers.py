@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks import native
 from benchmarks.pinning import pinned
 
 APPS = Path(__file__).parent / "apps"
@@ -54,8 +55,6 @@ class Limit(Peer):
 
     def command(self, python: str, app: str, access_log: bool) -> list[str]:
         """Compile it, and return what starts it; it knows what the apps answer."""
-        from benchmarks import native
-
         if access_log:
             raise ServerError("it has no access log")
         return [str(native.program("limit_server", python)), PORT]
