@@ -103,8 +103,11 @@ def _read_answer(file: BinaryIO) -> None:
     if length >= 0:
         _skip(file, length)
         return
-    while (size := int(file.readline(), 16)) > 0:
-        _skip(file, size + 2)
+    try:
+        while (size := int(file.readline(), 16)) > 0:
+            _skip(file, size + 2)
+    except ValueError:
+        raise ServerError("an answer of it is neither chunked nor has a length") from None
     file.readline()
 
 
