@@ -50,9 +50,11 @@ def per_request(
             clients = Lockstep(server.port, path, connections)
             if lua is not None:
                 request = _written_by_wrk(lua, server.url(path))
-                clients.send_this(request, request.count(b" HTTP/1.1\r\nHost: "))
+                clients.send_this(request, request.count(b" HTTP/1.1\r\n"))
             with clients:
                 clients.ask(max(1, WARM_UP // connections))
+                _tell(server, "instrumentation", "on")
+                clients.ask(1)
                 return _agreed(server, clients, Path(folder), max(1, requests // connections))
         finally:
             server.stop()
@@ -62,12 +64,9 @@ def _agreed(server: RunningServer, clients: Lockstep, folder: Path, times: int) 
     """Count until two counts in a row agree: the first may have met something that happens once."""
     last = 0.0
     for _ in range(ATTEMPTS):
-        # Each time: another run of callgrind_control may switch all that it finds.
-        _control(server, "-i", "on")
-        clients.ask(1)
-        _control(server, "-z")
+        _tell(server, "zero")
         asked = clients.ask(times)
-        _control(server, "-d")
+        _tell(server, "dump")
         counted = 0
         for file in folder.glob("out.*.*"):
             counted += _total(file)
@@ -91,10 +90,10 @@ def _written_by_wrk(lua: str, url: str) -> bytes:
         return request.read_bytes()
 
 
-def _control(server: RunningServer, *what: str) -> None:
+def _tell(server: RunningServer, *what: str) -> None:
     """Tell callgrind in every process of a server."""
     for pid in server.processes():
-        command = ["callgrind_control", *what, str(pid)]
+        command = ["vgdb", f"--pid={pid}", *what]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         if done.returncode:
             raise ServerError(f"callgrind does not listen: {done.stderr.strip()}")
