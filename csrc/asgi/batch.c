@@ -5,54 +5,95 @@
 
 enum {
     HOLD_LIMIT = 1000000,   /* ns: the longest that a finished answer waits for others */
-    SLOW_STEP = 1000000,    /* ns: a step that computes so long after its answer is a slow one */
+    SLOW_STEP = 1000000,    /* ns: a step that computes so long after a piece is a slow one */
     /* A host that takes the core away for some milliseconds looks like a slow step: it costs few batches. */
     SURELY_SLOW_STEP = 20000000,
-    IMMEDIATE_AFTER = 64,           /* pieces written at once after a slow step was seen */
+    IMMEDIATE_AFTER = 64,   /* pieces of its route written at once after a slow step was seen */
     IMMEDIATE_AFTER_SURELY = 4096,
+    ROUTE_BYTES = 64,       /* a route is told by so many bytes of its path */
 };
 
-static bool
-was_slow(cv_batch_t *batch, uint64_t now)
+uint8_t
+cv_batch_route(cv_span_t path)
 {
-    uint64_t step = now - batch->last_hold;
+    uint32_t route = 0;
+    uint32_t segment = 0;
+    bool has_digit = false;
+    size_t len = path.len < ROUTE_BYTES ? path.len : ROUTE_BYTES;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)path.data[i];
+        if (c == '/') {
+            route = route * 31 + (has_digit ? 1 : segment);
+            segment = 0;
+            has_digit = false;
+        } else {
+            segment = segment * 33 + c;
+            has_digit = has_digit || (c >= '0' && c <= '9');
+        }
+    }
+    route = route * 31 + (has_digit ? 1 : segment);
+    return (uint8_t)((route * UINT32_C(0x9E3779B9)) >> 26); /* 6 bits */
+}
+
+/* True when the step that sent the last piece turned out to be a slow one. */
+static bool
+end_step(cv_batch_t *batch, uint64_t now)
+{
+    if (!batch->stepping) {
+        return false;
+    }
+    batch->stepping = false;
+    uint64_t step = now - batch->last_piece;
     if (step <= SLOW_STEP) {
         return false;
     }
-    batch->immediate = step > SURELY_SLOW_STEP ? IMMEDIATE_AFTER_SURELY : IMMEDIATE_AFTER;
+    batch->immediate[batch->last_route] = step > SURELY_SLOW_STEP ? IMMEDIATE_AFTER_SURELY : IMMEDIATE_AFTER;
     return true;
 }
 
-cv_batch_verdict
-cv_batch_on_queued(cv_batch_t *batch, bool busy)
+static cv_batch_verdict
+write_now(cv_batch_t *batch)
 {
-    if (batch->immediate > 0) {
-        batch->immediate--;
-        return CV_BATCH_WRITE;
+    bool alone = batch->held == 0;
+    batch->held = 0;
+    return alone ? CV_BATCH_WRITE : CV_BATCH_WRITE_ALL;
+}
+
+cv_batch_verdict
+cv_batch_on_queued(cv_batch_t *batch, uint8_t route, bool busy)
+{
+    uint64_t now = cv_clock_now();
+    bool was_slow = end_step(batch, now);
+    batch->stepping = true;
+    batch->last_route = route;
+    batch->last_piece = now;
+    if (batch->immediate[route] > 0) {
+        batch->immediate[route]--;
+        return write_now(batch);
     }
     if (batch->held == 0) {
-        if (!busy) {
-            return CV_BATCH_WRITE;
-        }
-        batch->first_hold = batch->last_hold = cv_clock_now();
-        batch->held = 1;
-        return CV_BATCH_HOLD;
+        batch->first_hold = now;
+        batch->held = busy;
+        return busy ? CV_BATCH_HOLD : CV_BATCH_WRITE;
     }
-    uint64_t now = cv_clock_now();
-    if (was_slow(batch, now) || now - batch->first_hold > HOLD_LIMIT) {
-        batch->held = 0;
-        return CV_BATCH_WRITE_ALL;
+    if (was_slow || now - batch->first_hold > HOLD_LIMIT) {
+        return write_now(batch);
     }
-    batch->last_hold = now;
     batch->held++;
     return CV_BATCH_HOLD;
 }
 
 void
+cv_batch_on_step_end(cv_batch_t *batch, uint64_t now)
+{
+    (void)end_step(batch, now);
+}
+
+void
 cv_batch_on_flush(cv_batch_t *batch)
 {
-    if (batch->held > 0) {
-        was_slow(batch, cv_clock_now());
-        batch->held = 0;
+    if (batch->stepping) {
+        (void)end_step(batch, cv_clock_now());
     }
+    batch->held = 0;
 }

@@ -45,10 +45,11 @@ typedef struct {
 
     /* send */
     cv_list_t senders;         /* WaitObjects of send() that wait for the socket */
-    uint64_t step_time;        /* loop time (ms) of the step that the two below count for */
+    uint64_t step_flushes;     /* the service's flushes before the step that the two below count for */
     uint64_t step_start;       /* nanoseconds */
     uint32_t step_sent;        /* body bytes sent without waiting */
 
+    uint8_t route;             /* cv_batch_route of its path */
     bool is_http_1_1;
     bool body_complete;        /* the whole body arrived */
     bool body_ended;           /* receive gave the last piece */

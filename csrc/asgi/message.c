@@ -3,30 +3,31 @@
 
 #include <stddef.h>
 
-static int
-look_up_message(PyObject *dict, const cv_names_t *names, cv_message_t *out)
+/* A key that is not one of the interned strings itself. It is compared as text, by no method of its own: code of the
+ * application's might free the values that were found before. */
+static void
+take_other_key(PyObject *key, PyObject *value, const cv_names_t *names, cv_message_t *out)
 {
     const struct {
         PyObject *key;
         PyObject **value;
-    } wanted[] = {
+    } known[] = {
         {names->type, &out->type},
         {names->status, &out->status},
         {names->headers, &out->headers},
         {names->body, &out->body},
         {names->more_body, &out->more_body},
     };
-    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
-        *wanted[i].value = PyDict_GetItemWithError(dict, wanted[i].key);
-        if (*wanted[i].value == NULL && PyErr_Occurred()) {
-            return -1;
+    for (size_t i = 0; i < sizeof known / sizeof known[0] && PyUnicode_Check(key); i++) {
+        if (PyUnicode_Compare(key, known[i].key) == 0) {
+            *known[i].value = value;
+            return;
         }
     }
-    return 0;
 }
 
 /* In one pass, which is cheaper than five look-ups: the keys nearly always are the interned strings themselves. */
-int
+void
 cv_message_read(PyObject *dict, const cv_names_t *names, cv_message_t *out)
 {
     Py_ssize_t at = 0;
@@ -45,10 +46,9 @@ cv_message_read(PyObject *dict, const cv_names_t *names, cv_message_t *out)
         } else if (key == names->headers) {
             out->headers = value;
         } else {
-            return look_up_message(dict, names, out);
+            take_other_key(key, value, names, out);
         }
     }
-    return 0;
 }
 
 bool

@@ -4,7 +4,7 @@
  *
  * Borrows: every value, from the message, as long as nobody changes that.
  * Thread:  the GIL is held.
- * Errors:  -1 with an exception set.
+ * Errors:  none.
  */
 #ifndef CUVEE_ASGI_MESSAGE_H
 #define CUVEE_ASGI_MESSAGE_H
@@ -24,8 +24,8 @@ typedef struct {
     PyObject *more_body;
 } cv_message_t;
 
-/* Reads a message, a dict. */
-int cv_message_read(PyObject *dict, const cv_names_t *names, cv_message_t *out);
+/* Reads a message, a dict. Runs no code of the application's. */
+void cv_message_read(PyObject *dict, const cv_names_t *names, cv_message_t *out);
 
 /* True when a message's type says `name`. *seen (strong, or NULL) is the object that said so last: frameworks send the
  * same one each time, though it mostly is not the interned one. */

@@ -162,9 +162,9 @@ is_busy(cv_service_t *service)
 
 /* What was queued goes out now, or with more of this turn. */
 static void
-write_or_hold(cv_service_t *service, cv_conn_t *conn, bool busy)
+write_or_hold(cv_service_t *service, cv_conn_t *conn, uint8_t route, bool busy)
 {
-    switch (cv_batch_on_queued(&service->batch, busy)) {
+    switch (cv_batch_on_queued(&service->batch, route, busy)) {
     case CV_BATCH_WRITE:
         cv_conn_flush(conn);
         break;
@@ -186,17 +186,17 @@ finish(CycleObject *cycle)
     cycle->complete = true;
     service->total++;
     cv_cycle_detach(cycle);
-    write_or_hold(service, conn, is_busy(service));
+    write_or_hold(service, conn, cycle->route, is_busy(service));
 }
 
 /* Notes that this step sends `len` bytes more. True when it has sent something before. */
 static bool
 continue_step(CycleObject *cycle, size_t len)
 {
-    uint64_t time = uv_now(cycle->service->env.loop);
-    bool continues = time == cycle->step_time && cycle->step_start != 0;
+    uint64_t flushes = cycle->service->flushes;
+    bool continues = flushes == cycle->step_flushes && cycle->step_start != 0;
     if (!continues) {
-        cycle->step_time = time;
+        cycle->step_flushes = flushes;
         cycle->step_start = cv_clock_now();
         cycle->step_sent = 0;
     }
@@ -227,7 +227,7 @@ write_piece(CycleObject *cycle, size_t len)
         cv_conn_flush(conn);
         cv_service_wake(service);
     } else {
-        write_or_hold(service, conn, continues || is_busy(service));
+        write_or_hold(service, conn, cycle->route, continues || is_busy(service));
     }
     if (cycle->conn == NULL) {
         return TOOK; /* the write found the client gone */
@@ -278,9 +278,7 @@ take_message(CycleObject *cycle, PyObject *dict)
     cv_service_t *service = cycle->service;
     const cv_names_t *names = &service->state->names;
     cv_message_t message;
-    if (cv_message_read(dict, names, &message) < 0) {
-        return -1;
-    }
+    cv_message_read(dict, names, &message);
     PyObject *type = message.type;
     if (type == NULL) {
         PyErr_SetString(PyExc_KeyError, "type");

@@ -33,6 +33,7 @@ on_head(cv_conn_t *conn, const cv_h1_head_t *head)
         return -1;
     }
     cycle->is_http_1_1 = head->minor == 1;
+    cycle->route = cv_batch_route(cv_h1_span(head, head->path, head->path_len));
     conn->request = cycle;
     cycle->scope = cv_scope_build(service, conn, head, cycle);
     if (cycle->scope == NULL) {
@@ -243,11 +244,19 @@ cv_service_run(cv_service_t *service)
         }
         bool pipelined = conn != NULL && cv_conn_can_advance(conn);
         in_a_row = pipelined ? run_pipelined(service, conn, in_a_row) : 1;
-        if (count == BATCH_CYCLES || cv_clock_now() - start > BATCH_TIME) {
+        uint64_t now = cv_clock_now();
+        cv_batch_on_step_end(&service->batch, now);
+        if (count == BATCH_CYCLES || now - start > BATCH_TIME) {
             break;
         }
     }
     if (!cv_list_is_empty(&service->queued)) {
+        if (in_a_row > 1) {
+            /* Its run ends with the batch: what it would go on with has nothing to be written together with. */
+            cv_list_t *next = service->queued.next;
+            cv_list_remove(next);
+            cv_list_append(&service->queued, next);
+        }
         cv_batch_on_flush(&service->batch);
         cv_conn_env_flush(&service->env);
     }
@@ -272,6 +281,7 @@ tell_idle(cv_service_t *service)
 int
 cv_service_flush(cv_service_t *service)
 {
+    service->flushes++;
     cv_batch_on_flush(&service->batch);
     cv_conn_env_flush(&service->env);
     return tell_idle(service);

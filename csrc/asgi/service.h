@@ -64,6 +64,7 @@ struct cv_service {
     cv_list_t open;             /* cycles whose task is not done */
     unsigned open_count;        /* length of both lists */
     uint64_t total;             /* complete responses */
+    uint64_t flushes;           /* rounds whose output was written: no step spans two */
     cv_batch_t batch;
     PyObject *start_text;       /* strong: the text that the app wrote for "http.response.start" last, */
     PyObject *body_text;        /* and for "http.response.body": mostly the same object every time; or NULL */

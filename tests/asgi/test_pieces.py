@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Serve
-from tests.support.asgi import WAIT, Notes, Receive, Scope, Send
+from tests.support.asgi import WAIT, Notes, Receive, Scope, Send, respond
 from tests.support.raw import RawClient
 
 HEADS = {
@@ -185,7 +185,7 @@ def test_who_blocks_after_a_held_piece_is_seen(serve: Serve, notes: Notes) -> No
         await start(send, scope, 0)
         await piece(send, b"one")
         await piece(send, b"two")  # waits for the turn's end, behind the first
-        if scope["path"] == "/compute":
+        if scope["query_string"] == b"compute":
             until = time.perf_counter() + 0.03
             while time.perf_counter() < until:
                 pass
@@ -199,9 +199,9 @@ def test_who_blocks_after_a_held_piece_is_seen(serve: Serve, notes: Notes) -> No
         await piece(send, b"", more=False)
 
     with serve(app) as server, server.connect() as client:
-        assert client.ask("/compute").body == b"onetwo"
-        for _ in range(5):
-            client.get("/block")
+        assert client.ask("/items/1?compute").body == b"onetwo"
+        for number in range(5):
+            client.get(f"/items/{number}")
             client.read_head()
             assert [read_chunk(client), read_chunk(client)] == [b"one", b"two"]
             received.set()
@@ -210,6 +210,48 @@ def test_who_blocks_after_a_held_piece_is_seen(serve: Serve, notes: Notes) -> No
             received.set()
             assert notes.get() is True
             assert client.read(5) == b"0\r\n\r\n"
+
+
+def test_quick_requests_do_not_wear_out_what_was_seen(serve: Serve, notes: Notes) -> None:
+    """A route that blocks is known by itself: what others hold leaves before it does."""
+    received = threading.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/gate":
+            notes.put("in the gate")
+            assert received.wait(WAIT)
+            received.clear()
+        await respond(send)
+        if scope["query_string"] == b"compute":
+            until = time.perf_counter() + 0.03
+            while time.perf_counter() < until:
+                pass
+        elif scope["path"] == "/slow":
+            notes.put(received.wait(WAIT))
+            received.clear()
+
+    with (
+        serve(app) as server,
+        server.connect() as gate,
+        server.connect() as quick,
+        server.connect() as slow,
+    ):
+        assert slow.ask("/slow?compute").status == 200
+        for _ in range(60):
+            quick.send(b"GET /quick HTTP/1.1\r\nHost: h\r\n\r\n" * 100)
+            for _ in range(100):
+                assert quick.read_response().status == 200
+        # All three are due in one turn, or else are alone in theirs.
+        gate.get("/gate")
+        assert notes.get() == "in the gate"
+        quick.get("/quick")
+        slow.get("/slow")
+        received.set()
+        assert gate.read_response().status == 200
+        assert slow.read_response().status == 200
+        assert quick.read_response().status == 200
+        received.set()
+        assert notes.get() is True
 
 
 @pytest.mark.parametrize("size", [1000, 20_000])
