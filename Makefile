@@ -32,7 +32,7 @@ C_FILES := $(wildcard csrc/*.[ch] csrc/*/*.[ch])
 BUILD_INPUTS := $(C_FILES) $(wildcard python/cuvee/*.py python/cuvee/*/*.py python/cuvee/*.pyi) \
 	$(wildcard build_support/*.py) setup.py pyproject.toml
 TEST_REQUIREMENTS := requirements/test.txt requirements/build.txt $(wildcard examples/*/requirements.txt)
-FORMATTED_C := $(C_FILES) $(wildcard tests/c/*.[ch] tests/c/*/*.[ch])
+FORMATTED_C := $(C_FILES) $(wildcard tests/c/*.[ch] tests/c/*/*.[ch]) $(wildcard benchmarks/native/*.[ch])
 
 .PHONY: demo build test check lint layers c-rules c-format python-rules format types stubtest c-test asan leaks full measure bench sdist wheel clean
 .DEFAULT_GOAL := build

@@ -45,7 +45,8 @@ static int
 quicken_task_set(LoopCoreObject *self)
 {
     PyObject *tasks = PyObject_GetAttrString(self->private_module, "task_set");
-    int status = tasks == NULL ? -1 : tasks == Py_None ? 0 : cv_task_set_quicken(tasks);
+    int status = tasks == NULL ? -1 : tasks == Py_None ? 0
+                                                       : cv_task_set_quicken(tasks);
     Py_XDECREF(tasks);
     return status;
 }

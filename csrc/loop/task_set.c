@@ -4,7 +4,12 @@
 #include <stdbool.h>
 
 /* What the functions have of the WeakSet, as their `self`: `remove_reference` the first three. */
-enum { DATA, PENDING, ITERATING, REMOVE, COMMIT_REMOVALS, NPARTS };
+enum { DATA,
+       PENDING,
+       ITERATING,
+       REMOVE,
+       COMMIT_REMOVALS,
+       NPARTS };
 
 static const char *const part_names[NPARTS] = {"data", "_pending_removals", "_iterating", "_remove",
                                                "_commit_removals"};
