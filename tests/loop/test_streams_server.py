@@ -39,9 +39,13 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes) -> bytes:
-    """Send something and read what comes back."""
+    """Send something and read what comes back; where the end can be said, see the server's end too."""
     writer.write(data)
+    if writer.can_write_eof():
+        writer.write_eof()
     answer = await reader.readexactly(len(data))
+    if writer.can_write_eof():
+        assert await reader.read() == b""
     writer.close()
     await writer.wait_closed()
     return answer
