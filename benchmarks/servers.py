@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -189,8 +189,7 @@ class RunningServer:
         """The process and all its descendants."""
         found = [self.process.pid]
         for pid in found:
-            for children in Path(f"/proc/{pid}/task").glob("*/children"):
-                found.extend(int(child) for child in children.read_text().split())
+            found.extend(_children(pid))
         return found
 
     def cpu_seconds(self) -> float:
@@ -291,6 +290,17 @@ def _wait_until_it_accepts(server: RunningServer, seconds: float = 30) -> None:
 
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _children(pid: int) -> list[int]:
+    """What the threads of a process have started; any of them may end meanwhile."""
+    found: list[int] = []
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                children = Path(f"/proc/{pid}/task/{thread}/children").read_text()
+                found.extend(int(child) for child in children.split())
+    return found
 
 
 def _process_clock(pid: int) -> float:
