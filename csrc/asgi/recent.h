@@ -3,8 +3,8 @@
  * Objects of recent requests, since most requests ask for what others asked for just before: the (name, value) pairs
  * of header fields that clients repeat, and the two forms of a path. Each stands in the one place that its bytes hash
  * to, where the next one that hashes to it replaces it, so that the memory is bounded and no look-up ever searches.
- * All of them are immutable. What is secret or differs with every request (cookies, credentials, identifiers, query
- * strings) is never kept.
+ * All of them are immutable. Fields that are secret or differ with every request (cookies, credentials, identifiers)
+ * and query strings are never kept; a path stays until another one takes its place, whatever it names.
  *
  * Owns:    strong references to what it holds.
  * Thread:  loop thread, the GIL held.

@@ -239,8 +239,11 @@ set_server(cv_service_t *service, PyObject *scope, cv_conn_t *conn)
     if (server == service->server_address) {
         return 0;
     }
+    if (PyDict_SetItem(scope, key, server) < 0 || PyDict_SetItem(service->scope_template, key, server) < 0) {
+        return -1;
+    }
     Py_XSETREF(service->server_address, Py_NewRef(server));
-    return PyDict_SetItem(scope, key, server) < 0 ? -1 : PyDict_SetItem(service->scope_template, key, server);
+    return 0;
 }
 
 static int

@@ -45,9 +45,11 @@ static int
 quicken_task_set(LoopCoreObject *self)
 {
     PyObject *tasks = PyObject_GetAttrString(self->private_module, "task_set");
-    int status = tasks == NULL ? -1 : tasks == Py_None ? 0
-                                                       : cv_task_set_quicken(tasks);
-    Py_XDECREF(tasks);
+    if (tasks == NULL) {
+        return -1;
+    }
+    int status = tasks == Py_None ? 0 : cv_task_set_quicken(tasks);
+    Py_DECREF(tasks);
     return status;
 }
 
