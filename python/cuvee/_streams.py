@@ -242,6 +242,8 @@ class StreamsMixin(_core.LoopCore, private.BaseLoop):  # type: ignore[misc]  # p
                 future.set_exception(error)
             else:
                 future.set_result(result)
+            finally:
+                del future  # its exception holds this frame
 
         add, remove = (
             (self._add_writer, self._remove_writer)

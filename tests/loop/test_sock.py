@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import ssl
@@ -392,3 +393,30 @@ def test_empty_file_sends_nothing(tmp_path: Path) -> None:
         close_all(first, second)
 
     run_here(main())
+
+
+@on_both_loops
+def test_a_refused_connection_leaves_no_cycle(factory) -> None:
+    """Its exception is gone with the last name for it, not with the next collection."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            address = listener.getsockname()
+        with socket.socket() as client:
+            client.setblocking(False)
+            refused = False
+            try:
+                await loop.sock_connect(client, address)
+            except ConnectionRefusedError:  # pytest.raises would keep it
+                refused = True
+        assert refused
+        await turns()  # the call that brought it here is over
+        assert not [one for one in gc.get_objects() if isinstance(one, ConnectionRefusedError)]
+
+    gc.collect()  # what other tests left behind
+    gc.disable()
+    try:
+        run_on(factory, main())
+    finally:
+        gc.enable()
