@@ -59,6 +59,7 @@ typedef struct {
     Py_ssize_t conn_lost; /* asyncio's: not 0 once connection_lost is on its way; then counts writes */
     int watched;          /* UV_ events that the loop watches for us */
     bool buffered;        /* the protocol is a BufferedProtocol */
+    bool feeds_reader;    /* the protocol is asyncio.StreamReaderProtocol itself */
     bool reading;         /* connection_made was called */
     bool paused;          /* pause_reading() */
     bool saw_eof;         /* the peer's end of input was handed over */
@@ -99,6 +100,15 @@ int cv_stream_rewatch(StreamObject *self);
 
 /* The poll-phase callback. */
 void cv_stream_on_ready(cv_loop_watch_t *watch, int events);
+
+/* ---- asyncio's stream reader (stream_reader.c) --------------------------------------------------------------- */
+
+/* 1 when `protocol` is exactly an asyncio.StreamReaderProtocol whose methods nobody has replaced, else 0, or -1. */
+int cv_stream_is_reader_protocol(StreamStateObject *state, PyObject *protocol);
+
+/* Gives what was received to the reader of such a protocol: 1, or 0 when only data_received() can deal with it, or -1
+ * with what it would have raised. */
+int cv_stream_feed_reader(StreamStateObject *state, PyObject *protocol, const char *data, size_t len);
 
 /* ---- writing (stream_write.c, stream_flow.c) ----------------------------------------------------------------- */
 

@@ -97,9 +97,17 @@ stream_get_is_protocol_paused(PyObject *op, void *unused)
     return PyBool_FromLong(((StreamObject *)op)->protocol_paused);
 }
 
+static PyObject *
+stream_get_is_paused(PyObject *op, void *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(((StreamObject *)op)->paused);
+}
+
 PyGetSetDef cv_stream_getset[] = {
     {"_sock", stream_get_sock, NULL, "The socket, or None once it is closed.", NULL},
     {"_loop", stream_get_loop, NULL, "The loop, or None after connection_lost().", NULL},
+    {"_paused", stream_get_is_paused, NULL, "pause_reading() was called, resume_reading() not yet.", NULL},
     {"_protocol_paused", stream_get_is_protocol_paused, NULL, "pause_writing() was called, resume_writing() not yet.",
      NULL},
     {NULL, NULL, NULL, NULL, NULL},

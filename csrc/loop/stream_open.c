@@ -69,10 +69,12 @@ int
 cv_stream_set_protocol(StreamObject *self, PyObject *protocol)
 {
     int buffered = PyObject_IsInstance(protocol, self->state->buffered_protocol);
-    if (buffered < 0) {
+    int feeds_reader = buffered < 0 ? -1 : cv_stream_is_reader_protocol(self->state, protocol);
+    if (feeds_reader < 0) {
         return -1;
     }
     self->buffered = buffered != 0;
+    self->feeds_reader = feeds_reader != 0;
     Py_XSETREF(self->protocol, Py_NewRef(protocol));
     return 0;
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "loop/stream_state.h"
 
+#include <stdlib.h>
+
 #define ATTRIBUTE "_stream_state"
+#define LARGE_BLOCK (1 << 20)
 
 static int
 state_traverse(PyObject *op, visitproc visit, void *arg)
@@ -14,6 +17,10 @@ state_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->transport_socket);
     Py_VISIT(self->socket_type);
     Py_VISIT(self->logger);
+    Py_VISIT(self->reader_protocol);
+    Py_VISIT(self->reader_type);
+    Py_VISIT(self->reader_data_received);
+    Py_VISIT(self->reader_feed_data);
     return 0;
 }
 
@@ -27,6 +34,10 @@ state_clear(PyObject *op)
     Py_CLEAR(self->transport_socket);
     Py_CLEAR(self->socket_type);
     Py_CLEAR(self->logger);
+    Py_CLEAR(self->reader_protocol);
+    Py_CLEAR(self->reader_type);
+    Py_CLEAR(self->reader_data_received);
+    Py_CLEAR(self->reader_feed_data);
     Py_CLEAR(self->minus_one);
     Py_CLEAR(self->exc_info_kwnames);
 #define CV_CLEAR_STREAM_NAME(name) Py_CLEAR(self->str_##name);
@@ -88,6 +99,15 @@ fill_names(StreamStateObject *self)
     return self->exc_info_kwnames == NULL || self->minus_one == NULL ? -1 : 0;
 }
 
+/* glibc gives memory back to the system, to fetch it again a page at a time, whenever 128 KiB lie free at the end of the
+ * heap: with every message of 64 KiB. Having freed one large block, it waits for twice its size. */
+static void
+warm_allocator(void)
+{
+    char *volatile block = malloc(LARGE_BLOCK);
+    free(block);
+}
+
 static int
 fill_imports(StreamStateObject *self)
 {
@@ -96,10 +116,15 @@ fill_imports(StreamStateObject *self)
         PyErr_NoMemory();
         return -1;
     }
+    warm_allocator();
     if ((self->buffered_protocol = import_from("asyncio", "BufferedProtocol")) == NULL
         || (self->transport_socket = import_from("asyncio.trsock", "TransportSocket")) == NULL
         || (self->socket_type = import_from("socket", "socket")) == NULL
-        || (self->logger = import_from("asyncio.log", "logger")) == NULL) {
+        || (self->logger = import_from("asyncio.log", "logger")) == NULL
+        || (self->reader_protocol = import_from("asyncio", "StreamReaderProtocol")) == NULL
+        || (self->reader_type = import_from("asyncio", "StreamReader")) == NULL
+        || (self->reader_data_received = PyObject_GetAttr(self->reader_protocol, self->str_data_received)) == NULL
+        || (self->reader_feed_data = PyObject_GetAttr(self->reader_type, self->str_feed_data)) == NULL) {
         return -1;
     }
     return 0;

@@ -20,7 +20,8 @@
     X(get_buffer) X(buffer_updated) X(call_exception_handler) X(get_debug) X(_attach) X(_detach)               \
     X(_call_connection_lost) X(_begin_reading) X(_open_streams) X(socket) X(sockname) X(peername) X(close)     \
     X(getsockname) X(getpeername) X(makefile) X(done) X(set_result) X(set_exception)                 \
-    X(create_future) X(debug) X(exc_info) X(start) X(slow_callback_duration) X(rb)
+    X(create_future) X(feed_data) X(_stream_reader_wr) X(_buffer) X(_eof) X(_waiter) X(_limit) X(_paused)             \
+    X(_transport) X(cancelled) X(pause_reading) X(debug) X(exc_info) X(start) X(slow_callback_duration) X(rb)
 
 typedef struct {
     PyObject_HEAD
@@ -30,6 +31,10 @@ typedef struct {
     PyObject *transport_socket;  /* asyncio.trsock.TransportSocket */
     PyObject *socket_type;       /* socket.socket */
     PyObject *logger;            /* asyncio's */
+    PyObject *reader_protocol;   /* asyncio.StreamReaderProtocol */
+    PyObject *reader_type;       /* asyncio.StreamReader */
+    PyObject *reader_data_received; /* StreamReaderProtocol.data_received, as it was imported */
+    PyObject *reader_feed_data;     /* StreamReader.feed_data */
     PyObject *minus_one;
     PyObject *exc_info_kwnames;  /* ("exc_info",) */
 #define CV_DECLARE_STREAM_NAME(name) PyObject *str_##name;
