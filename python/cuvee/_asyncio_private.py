@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every private name of asyncio that cuvee uses, in one place.
+"""Every private name of asyncio, and of socket, that cuvee uses, in one place.
 
 Each was read in CPython 3.11.7, 3.12.1, 3.13.0 and 3.14; where a version differs, the difference is
 handled here. The C half of the loop calls the functions below; nothing else in cuvee imports a name
@@ -24,6 +24,7 @@ with an underscore from asyncio.
 `_SelectorDatagramTransport`
 `asyncio.unix_events._PidfdChildWatcher`,        3.14: the loop itself has its child watcher
 `_ThreadedChildWatcher`, `can_use_pidfd`
+`socket.socket._io_refs`, `_decref_socketios`    what `makefile()` does to keep a socket open
 ===============================================  ===================================================
 """
 
@@ -189,6 +190,23 @@ def new_child_watcher() -> object | None:
         watcher: object = getattr(unix_events, name)()
         return watcher
     return None  # the event loop policy has it
+
+
+def hold_socket(sock: socket.socket) -> bool:
+    """Keep a socket's number until `release_socket`, even if it is closed; False if it cannot be.
+
+    Files made from a socket do the same: without it somebody else's descriptor could have the
+    number by the time it is ready, or nobody's, and who waits would wait for ever.
+    """
+    if not hasattr(sock, "_io_refs") or sock.fileno() < 0:
+        return False
+    sock._io_refs += 1
+    return True
+
+
+def release_socket(sock: Any) -> None:
+    """Undo `hold_socket`."""
+    sock._decref_socketios()
 
 
 _Unix = unix_events._UnixSelectorEventLoop

@@ -51,6 +51,7 @@ class StreamsMixin(_core.LoopCore, private.BaseLoop):  # type: ignore[misc]  # p
         self._open_streams: dict[int, _core.StreamTransport] = {}  # the streams enter themselves
         self._acceptors: dict[int, _core.StreamAcceptor] = {}
         self._unix_server_sockets: dict[object, int] = {}
+        self._held_sockets: dict[object, socket.socket] = {}  # by the wait for each
 
     # ---- transports
 
@@ -269,7 +270,21 @@ class StreamsMixin(_core.LoopCore, private.BaseLoop):  # type: ignore[misc]  # p
     ) -> T:
         fd = sock.fileno()
         self._ensure_fd_no_transport(fd)
-        return await self._wait_for_fd(fd, attempt, writing=writing)
+        if not private.hold_socket(sock):
+            return await self._wait_for_fd(fd, attempt, writing=writing)
+        wait = object()
+        self._held_sockets[wait] = sock
+        try:
+            return await self._wait_for_fd(fd, attempt, writing=writing)
+        finally:
+            if self._held_sockets.pop(wait, None) is not None:  # else the loop was closed since
+                private.release_socket(sock)
+
+    def _release_sockets(self) -> None:
+        """Let what was closed while it was waited for be closed, before the loop is."""
+        held, self._held_sockets = self._held_sockets, {}
+        for sock in held.values():
+            private.release_socket(sock)
 
     async def _sock_io(self, sock: socket.socket, attempt: Callable[[], T], *, writing: bool) -> T:
         self._check_sock(sock)

@@ -35,6 +35,7 @@ class Loop(SignalsMixin, StreamsMixin, private.UnixParts):  # type: ignore[misc]
         *private.BASE_FIELDS,
         "_acceptors",
         "_former_wakeup_fd",
+        "_held_sockets",
         "_open_streams",
         "_signal_handlers",
         "_unix_server_sockets",
@@ -75,6 +76,7 @@ class Loop(SignalsMixin, StreamsMixin, private.UnixParts):  # type: ignore[misc]
         if self.is_closed():
             return
         self._signals_close()
+        self._release_sockets()
         super().close()  # the default executor and the flag
         self._close_core()
 
