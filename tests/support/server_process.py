@@ -45,14 +45,14 @@ class Output:
             self._ended = True
             self._changed.notify_all()
 
-    def expect(self, text: str) -> str:
+    def expect(self, text: str, seconds: float = WAIT) -> str:
         """Wait for a line that contains `text`, and return it."""
 
         def found() -> str | None:
             return next((line for line in self._lines if text in line), None)
 
         with self._changed:
-            self._changed.wait_for(lambda: found() is not None or self._ended, WAIT)
+            self._changed.wait_for(lambda: found() is not None or self._ended, seconds)
             line = found()
             assert line is not None, f"no line with {text!r} among {self._lines}"
             return line

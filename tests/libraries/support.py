@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""What the tests of libraries share: a run that must leave nothing behind, and waiting without a clock."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+import cuvee
+
+T = TypeVar("T")
+
+WAIT = 30
+"""Seconds after which a test has failed; nothing that passes comes near it."""
+
+MANY = 50
+"""So many tasks use a library together."""
+
+
+def open_files() -> int:
+    """Count the descriptors of this process."""
+    return len(os.listdir("/dev/fd"))
+
+
+def run_clean(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
+    """Run a coroutine on a new loop of cuvee's; fail if it leaves anything.
+
+    That is a task, a descriptor, something told to the exception handler, or (by the filters in
+    pytest.ini, and a collection here) an object that had to be closed.
+    """
+    gc.collect()
+    before, told = open_files(), []
+
+    async def bounded() -> T:
+        loop = asyncio.get_running_loop()
+        assert type(loop) is cuvee.Loop
+        loop.set_exception_handler(lambda _loop, context: told.append(context))
+        async with asyncio.timeout(WAIT):
+            result = await main
+        for _ in range(3):  # what was cancelled or closed by the last line ends now
+            await asyncio.sleep(0)
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not left, left
+        return result
+
+    with asyncio.Runner(loop_factory=cuvee.new_event_loop, debug=debug) as runner:
+        result = runner.run(bounded())
+    gc.collect()
+    assert not told, told
+    assert open_files() == before
+    return result
+
+
+async def until(condition: Callable[[], Awaitable[object]]) -> None:
+    """Ask again and again until the answer is true: each is a round trip to a server."""
+    while not await condition():
+        await asyncio.sleep(0)
+
+
+async def until_it_works(attempt: Callable[[], Awaitable[T]], *failures: type[Exception]) -> T:
+    """Try until it does not fail: a server is on its way back."""
+    while True:
+        try:
+            return await attempt()
+        except failures:
+            await asyncio.sleep(0)
