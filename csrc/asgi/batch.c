@@ -5,7 +5,9 @@
 
 enum {
     HOLD_LIMIT = 1000000,   /* ns: the longest that a finished answer waits for others */
-    SLOW_STEP = 1000000,    /* ns: a step that computes so long after a piece is a slow one */
+    SLOW_STEP = 1000000,    /* ns: a step that computes so long, or so long after a piece, is a slow one */
+    TIME_PER_PIECE = 100000, /* ns: a slow step pays for one immediate piece with so much of its time */
+    IMMEDIATE_ALL_MAX = 1024,
     /* A host that takes the core away for some milliseconds looks like a slow step: it costs few batches. */
     SURELY_SLOW_STEP = 20000000,
     IMMEDIATE_AFTER = 64,   /* pieces of its route written at once after a slow step was seen */
@@ -59,6 +61,22 @@ write_now(cv_batch_t *batch)
     return alone ? CV_BATCH_WRITE : CV_BATCH_WRITE_ALL;
 }
 
+/* Takes one from what is left of the pieces that go out at once, if any is. */
+static bool
+take_immediate(cv_batch_t *batch, uint8_t route)
+{
+    bool immediate = false;
+    if (batch->immediate_all > 0) {
+        batch->immediate_all--;
+        immediate = true;
+    }
+    if (batch->immediate[route] > 0) {
+        batch->immediate[route]--;
+        immediate = true;
+    }
+    return immediate;
+}
+
 cv_batch_verdict
 cv_batch_on_queued(cv_batch_t *batch, uint8_t route, bool busy)
 {
@@ -67,8 +85,7 @@ cv_batch_on_queued(cv_batch_t *batch, uint8_t route, bool busy)
     batch->stepping = true;
     batch->last_route = route;
     batch->last_piece = now;
-    if (batch->immediate[route] > 0) {
-        batch->immediate[route]--;
+    if (take_immediate(batch, route)) {
         return write_now(batch);
     }
     if (batch->held == 0) {
@@ -84,9 +101,16 @@ cv_batch_on_queued(cv_batch_t *batch, uint8_t route, bool busy)
 }
 
 void
-cv_batch_on_step_end(cv_batch_t *batch, uint64_t now)
+cv_batch_on_step_end(cv_batch_t *batch, uint64_t took, uint64_t now)
 {
     (void)end_step(batch, now);
+    if (took > SLOW_STEP) {
+        uint64_t paid = took / TIME_PER_PIECE;
+        unsigned pieces = paid < IMMEDIATE_ALL_MAX ? (unsigned)paid : IMMEDIATE_ALL_MAX;
+        if (batch->immediate_all < pieces) {
+            batch->immediate_all = pieces;
+        }
+    }
 }
 
 void

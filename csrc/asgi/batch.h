@@ -8,6 +8,10 @@
  * held is written when its connection has a full write, when the turn ends, and at the latest with the next piece a
  * millisecond after the first.
  *
+ * A step that is slow before it sends holds up what the steps before it have sent. It cannot be foretold, but slow steps
+ * seldom come alone, and the requests that arrived meanwhile are the next batch: after one, all routes write at once for
+ * as many pieces as its time pays for.
+ *
  * Owns:    nothing.
  * Thread:  loop thread.
  */
@@ -33,7 +37,8 @@ typedef struct {
     uint8_t last_route;   /* of the last piece */
     uint64_t last_piece;  /* nanoseconds */
     uint64_t first_hold;
-    uint16_t immediate[CV_BATCH_ROUTES]; /* so many pieces of a route still go out at once */
+    unsigned immediate_all;              /* so many pieces of any route still go out at once */
+    uint16_t immediate[CV_BATCH_ROUTES]; /* so many of one route */
 } cv_batch_t;
 
 /* Which route a path belongs to, as far as that can be told from outside: a segment with a digit in it is an
@@ -43,8 +48,8 @@ uint8_t cv_batch_route(cv_span_t path);
 /* A piece of a body was queued, the last one or not. `busy`: more will be sent in this turn. */
 cv_batch_verdict cv_batch_on_queued(cv_batch_t *batch, uint8_t route, bool busy);
 
-/* A step is over, at the time `now`. */
-void cv_batch_on_step_end(cv_batch_t *batch, uint64_t now);
+/* A step that took so long is over, at the time `now`; both in nanoseconds. */
+void cv_batch_on_step_end(cv_batch_t *batch, uint64_t took, uint64_t now);
 
 /* Everything is about to be written. */
 void cv_batch_on_flush(cv_batch_t *batch);

@@ -235,6 +235,7 @@ cv_service_run(cv_service_t *service)
         return -1;
     }
     uint64_t start = cv_clock_now();
+    uint64_t step_start = start;
     unsigned in_a_row = 1;
     for (unsigned count = 1; !cv_list_is_empty(&service->queued); count++) {
         CycleObject *cycle = CV_CONTAINER_OF(service->queued.next, CycleObject, node);
@@ -245,7 +246,8 @@ cv_service_run(cv_service_t *service)
         bool pipelined = conn != NULL && cv_conn_can_advance(conn);
         in_a_row = pipelined ? run_pipelined(service, conn, in_a_row) : 1;
         uint64_t now = cv_clock_now();
-        cv_batch_on_step_end(&service->batch, now);
+        cv_batch_on_step_end(&service->batch, now - step_start, now);
+        step_start = now;
         if (count == BATCH_CYCLES || now - start > BATCH_TIME) {
             break;
         }

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from typing import Any
@@ -252,6 +253,41 @@ def test_quick_requests_do_not_wear_out_what_was_seen(serve: Serve, notes: Notes
         assert quick.read_response().status == 200
         received.set()
         assert notes.get() is True
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="3.11 steps among the loop's callbacks")
+def test_a_slow_step_has_the_next_ones_write_at_once(serve: Serve, notes: Notes) -> None:
+    """Of what arrived meanwhile, one more may be slow: the answers before it do not wait for it."""
+    received = threading.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/gate":
+            notes.put("in the gate")
+            assert received.wait(WAIT)
+            received.clear()
+            until = time.perf_counter() + 0.02
+            while time.perf_counter() < until:
+                pass
+        elif scope["path"] == "/slow":
+            notes.put(received.wait(WAIT))
+        await respond(send)
+
+    with (
+        serve(app) as server,
+        server.connect() as gate,
+        server.connect() as quick,
+        server.connect() as slow,
+    ):
+        gate.get("/gate")
+        assert notes.get() == "in the gate"
+        quick.get("/quick")
+        slow.get("/slow")
+        received.set()
+        assert gate.read_response().status == 200
+        assert quick.read_response().status == 200
+        received.set()
+        assert notes.get() is True
+        assert slow.read_response().status == 200
 
 
 @pytest.mark.parametrize("size", [1000, 20_000])
