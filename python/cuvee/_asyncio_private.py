@@ -24,6 +24,11 @@ with an underscore from asyncio.
 `_SelectorDatagramTransport`
 `asyncio.unix_events._PidfdChildWatcher`,        3.14: the loop itself has its child watcher
 `_ThreadedChildWatcher`, `can_use_pidfd`
+`asyncio.sslproto.SSLProtocol`                   TLS: `_do_read__copied`, `_do_read__buffered`
+                                                 and `_process_outgoing` are replaced; they use
+                                                 what the base class keeps: the fields, and
+                                                 `_do_read`, `_call_eof_received`,
+                                                 `_start_shutdown` and `_control_app_writing`
 `socket.socket._io_refs`, `_decref_socketios`    what `makefile()` does to keep a socket open
 ===============================================  ===================================================
 """
@@ -32,7 +37,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from asyncio import base_events, events, format_helpers, selector_events, unix_events
+from asyncio import base_events, events, format_helpers, selector_events, sslproto, unix_events
 from asyncio.log import logger
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -59,8 +64,15 @@ if TYPE_CHECKING:
         def _ensure_fd_no_transport(self, fd: Any) -> None: ...
         async def _ensure_resolved(self, address: Any, **options: Any) -> list[Any]: ...
 
+    class SSLProtocol(asyncio.BufferedProtocol):
+        """The base class of TLS, of which the type stub knows less than is there."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
+
 else:
     BaseLoop = asyncio.BaseEventLoop
+    SSLProtocol = sslproto.SSLProtocol
 
 # What BaseEventLoop.__init__ sets, in one version or another, and LoopCore has not.
 BASE_FIELDS = (
@@ -207,6 +219,77 @@ def hold_socket(sock: socket.socket) -> bool:
 def release_socket(sock: Any) -> None:
     """Undo `hold_socket`."""
     sock._decref_socketios()
+
+
+class TLSProtocol(SSLProtocol):
+    """asyncio's TLS, which looks whether there is anything to decrypt before it tries.
+
+    Without that every read ends in an exception, and asks for 256 KiB to put a record into. What is
+    received goes through one buffer of the loop's: it is passed on before anybody else receives.
+    """
+
+    max_size = 16384
+    """Bytes of the largest record (RFC 8446 section 5.1): one read gives no more."""
+
+    def __init__(self, loop: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(loop, *args, **kwargs)
+        self._ssl_buffer_view = loop._tls_buffer()
+        self._ssl_buffer = self._ssl_buffer_view.obj
+
+    def _process_outgoing(self) -> None:
+        if self._outgoing.pending:
+            if not self._ssl_writing_paused:
+                self._transport.write(self._outgoing.read())
+        elif not self._write_backlog and not self._app_writing_paused:
+            return  # it was called after a read that nothing was written in
+        self._control_app_writing()
+
+    def _do_read__copied(self) -> None:
+        pieces = []
+        ended = False
+        incoming, read = self._incoming, self._sslobj.read
+        try:
+            more = incoming.pending or self._sslobj.pending()
+            while more and not ended:
+                wanted = min(more, self.max_size)  # what is decrypted is shorter than what came
+                if piece := read(wanted):
+                    pieces.append(piece)
+                    more = incoming.pending or (len(piece) == wanted and self._sslobj.pending())
+                else:
+                    ended = True
+        except sslproto.SSLAgainErrors:
+            pass  # the rest of a record is still under way
+        if pieces:
+            self._app_protocol.data_received(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        if ended:
+            self._end_input()
+
+    def _do_read__buffered(self) -> None:
+        if not (self._incoming.pending or self._sslobj.pending()):
+            return
+        buffer = self._app_protocol_get_buffer(self._incoming.pending)
+        wanted = len(buffer)
+        filled = 0
+        ended = False
+        try:
+            while not ended and (self._incoming.pending or self._sslobj.pending()):
+                count = self._sslobj.read(wanted - filled, buffer[filled:] if filled else buffer)
+                filled += count
+                ended = count == 0
+                if count and filled == wanted:
+                    self._loop.call_soon(self._do_read)
+                    break
+        except sslproto.SSLAgainErrors:
+            pass
+        if filled:
+            self._app_protocol_buffer_updated(filled)
+        if ended:
+            self._end_input()
+
+    def _end_input(self) -> None:
+        """Act on the peer's close_notify."""
+        self._call_eof_received()
+        self._start_shutdown()
 
 
 _Unix = unix_events._UnixSelectorEventLoop

@@ -14,7 +14,6 @@ import functools
 import os
 import socket
 import sys
-from asyncio import sslproto
 from asyncio.log import logger
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,6 +28,9 @@ T = TypeVar("T")
 
 # A turn of the loop sends so much of a file at most, so that other connections get their share.
 _SENDFILE_BLOCK = 1 << 20
+
+# So much is received over TLS in one go.
+_TLS_BUFFER = 1 << 18
 
 
 def _is_tls(sock: object) -> bool:
@@ -52,6 +54,7 @@ class StreamsMixin(_core.LoopCore, private.BaseLoop):  # type: ignore[misc]  # p
         self._acceptors: dict[int, _core.StreamAcceptor] = {}
         self._unix_server_sockets: dict[object, int] = {}
         self._held_sockets: dict[object, socket.socket] = {}  # by the wait for each
+        self._tls_memory: memoryview | None = None
 
     # ---- transports
 
@@ -95,9 +98,7 @@ class StreamsMixin(_core.LoopCore, private.BaseLoop):  # type: ignore[misc]  # p
         call_connection_made: bool = True,
     ) -> asyncio.Transport:
         self._ensure_fd_no_transport(rawsock)
-        # asyncio itself passes no waiter and fractions of a second here, which its stub does not know.
-        make_protocol: Any = sslproto.SSLProtocol
-        tls = make_protocol(
+        tls = private.TLSProtocol(
             self,
             protocol,
             sslcontext,
@@ -111,6 +112,65 @@ class StreamsMixin(_core.LoopCore, private.BaseLoop):  # type: ignore[misc]  # p
         _core.StreamTransport(self, rawsock, tls, None, extra, server)
         transport: asyncio.Transport = tls._app_transport
         return transport
+
+    def _tls_buffer(self) -> memoryview:
+        """Return what all TLS connections receive into."""
+        if self._tls_memory is None:
+            self._tls_memory = memoryview(bytearray(_TLS_BUFFER))
+        return self._tls_memory
+
+    async def start_tls(
+        self,
+        transport: asyncio.BaseTransport,
+        protocol: asyncio.BaseProtocol,
+        sslcontext: ssl.SSLContext,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> asyncio.Transport:
+        """Go over to TLS on an open connection; return the transport to use from now on.
+
+        TypeError for a transport or a context of another kind; what the handshake fails with closes
+        the connection.
+        """
+        import ssl
+
+        if not isinstance(sslcontext, ssl.SSLContext):
+            raise TypeError(
+                f"sslcontext is expected to be an instance of ssl.SSLContext, got {sslcontext!r}"
+            )
+        lower: Any = transport
+        if not getattr(lower, "_start_tls_compatible", False):
+            raise TypeError(f"transport {transport!r} is not supported by start_tls()")
+        shaken = self.create_future()
+        tls = private.TLSProtocol(
+            self,
+            protocol,
+            sslcontext,
+            shaken,
+            server_side,
+            server_hostname,
+            call_connection_made=False,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
+        lower.pause_reading()  # nothing comes before connection_made()
+        lower.set_protocol(tls)
+        steps = [
+            self.call_soon(step)
+            for step in (lambda: tls.connection_made(lower), lower.resume_reading)
+        ]
+        try:
+            await shaken
+        except BaseException:
+            transport.close()
+            for step in steps:
+                step.cancel()
+            raise
+        upper: asyncio.Transport = tls._app_transport
+        return upper
 
     # ---- servers
 

@@ -38,6 +38,7 @@ class Loop(SignalsMixin, StreamsMixin, private.UnixParts):  # type: ignore[misc]
         "_held_sockets",
         "_open_streams",
         "_signal_handlers",
+        "_tls_memory",
         "_unix_server_sockets",
         "_watcher",
     )

@@ -162,6 +162,27 @@ async def read_all(sock: socket.socket) -> bytes:
     return b"".join(parts)
 
 
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer with what comes, until the client's end of input."""
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes) -> bytes:
+    """Send something and read what comes back; where the end can be said, see the server's end too."""
+    writer.write(data)
+    if writer.can_write_eof():
+        writer.write_eof()
+    answer = await reader.readexactly(len(data))
+    if writer.can_write_eof():
+        assert await reader.read() == b""
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
 class Errors:
     """Keeps what a loop's exception handler is told."""
 
@@ -198,9 +219,11 @@ __all__ = [
     "Errors",
     "Recorder",
     "Run",
+    "ask",
     "close_all",
     "connected_pair",
     "connected_to_socket",
+    "echo",
     "fill",
     "on_both_loops",
     "read_all",

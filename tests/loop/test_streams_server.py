@@ -1,55 +1,31 @@
 # SPDX-License-Identifier: MIT
-"""Servers: accepting, closing, TLS, and running out of descriptors."""
+"""Servers: accepting, closing, and running out of descriptors."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import resource
-import shutil
 import socket
-import ssl
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.loop.streams_support import (
     Errors,
     Recorder,
+    ask,
     close_all,
+    echo,
     on_both_loops,
     run_here,
     run_on,
     tcp_pair,
     turns,
 )
-
-
-async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer with what comes, until the client's end of input."""
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
-
-
-async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes) -> bytes:
-    """Send something and read what comes back; where the end can be said, see the server's end too."""
-    writer.write(data)
-    if writer.can_write_eof():
-        writer.write_eof()
-    answer = await reader.readexactly(len(data))
-    if writer.can_write_eof():
-        assert await reader.read() == b""
-    writer.close()
-    await writer.wait_closed()
-    return answer
-
 
 # ---- asyncio.start_server and its like
 
@@ -380,140 +356,5 @@ def test_server_that_rests_may_be_closed() -> None:
             await loop.sock_recv(client, 1)
         assert len(errors.contexts) == 1
         client.close()
-
-    run_here(main())
-
-
-# ---- TLS
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of its own for localhost, with its key, in one file."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("no openssl to make a certificate with")
-    folder = tmp_path_factory.mktemp("tls")
-    key, cert = folder / "key.pem", folder / "cert.pem"
-    command = f"{openssl} req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
-    command += f" -addext subjectAltName=DNS:localhost -keyout {key} -out {cert}"
-    subprocess.run(command.split(), check=True, capture_output=True, timeout=60)
-    both = folder / "both.pem"
-    both.write_bytes(key.read_bytes() + cert.read_bytes())
-    return both
-
-
-def tls_contexts(certificate: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """What a server and its client need."""
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(certificate)
-    return server, ssl.create_default_context(cafile=str(certificate))
-
-
-@on_both_loops
-def test_tls(factory, certificate: Path) -> None:
-    server_context, client_context = tls_contexts(certificate)
-
-    async def main() -> None:
-        server = await asyncio.start_server(echo, "127.0.0.1", 0, ssl=server_context)
-        reader, writer = await asyncio.open_connection(
-            *server.sockets[0].getsockname(), ssl=client_context, server_hostname="localhost"
-        )
-        assert writer.get_extra_info("ssl_object").version() == "TLSv1.3"
-        assert writer.get_extra_info("peername") == server.sockets[0].getsockname()
-        body = os.urandom(300_000)
-        assert await ask(reader, writer, body) == body
-        server.close()
-
-    run_on(factory, main())
-
-
-@on_both_loops
-def test_tls_begins_later(factory, certificate: Path) -> None:
-    server_context, client_context = tls_contexts(certificate)
-
-    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        assert await reader.readline() == b"STARTTLS\n"
-        writer.write(b"go on\n")
-        await writer.start_tls(server_context)
-        await echo(reader, writer)
-
-    async def main() -> None:
-        server = await asyncio.start_server(greet, "127.0.0.1", 0)
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-        writer.write(b"STARTTLS\n")
-        assert await reader.readline() == b"go on\n"
-        await writer.start_tls(client_context, server_hostname="localhost")
-        assert writer.get_extra_info("ssl_object") is not None
-        assert await ask(reader, writer, b"secret" * 20_000) == b"secret" * 20_000
-        server.close()
-
-    run_on(factory, main())
-
-
-@on_both_loops
-def test_client_that_speaks_no_tls(factory, certificate: Path) -> None:
-    server_context, _ = tls_contexts(certificate)
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        loop.set_debug(True)
-        errors = Errors()
-        protocol = Recorder()
-        server = await loop.create_server(lambda: protocol, "127.0.0.1", 0, ssl=server_context)
-        client = socket.create_connection(server.sockets[0].getsockname())
-        client.setblocking(False)
-        await loop.sock_sendall(client, b"GET / HTTP/1.1\r\n\r\n")
-        while await loop.sock_recv(client, 1000):  # an alert
-            pass
-        context = await errors.first()
-        assert isinstance(context["exception"], ssl.SSLError)
-        assert protocol.names == []
-        client.close()
-        server.close()
-        await server.wait_closed()
-
-    run_on(factory, main())
-
-
-@on_both_loops
-def test_tls_certificate_is_checked(factory, certificate: Path) -> None:
-    server_context, _ = tls_contexts(certificate)
-
-    async def main() -> None:
-        server = await asyncio.start_server(echo, "127.0.0.1", 0, ssl=server_context)
-        with pytest.raises(ssl.SSLCertVerificationError):
-            await asyncio.open_connection(
-                *server.sockets[0].getsockname(),
-                ssl=ssl.create_default_context(),
-                server_hostname="localhost",
-            )
-        server.close()
-        await server.wait_closed()
-
-    run_on(factory, main())
-
-
-def test_httpx_over_tls(certificate: Path) -> None:
-    server_context, client_context = tls_contexts(certificate)
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        body = os.urandom(200_000)
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 400000\r\nconnection: close\r\n\r\n")
-        writer.write(body.hex().encode())
-        await writer.drain()
-        writer.close()
-        await writer.wait_closed()
-
-    async def main() -> None:
-        server = await asyncio.start_server(answer, "localhost", 0, ssl=server_context)
-        port = server.sockets[0].getsockname()[1]
-        async with httpx.AsyncClient(verify=client_context, trust_env=False) as client:
-            for _ in range(3):
-                response = await client.get(f"https://localhost:{port}/")
-                assert len(bytes.fromhex(response.text)) == 200_000
-        server.close()
-        await server.wait_closed()
 
     run_here(main())
