@@ -57,6 +57,7 @@ typedef struct {
     size_t high_water;
     size_t low_water;
     Py_ssize_t conn_lost; /* asyncio's: not 0 once connection_lost is on its way; then counts writes */
+    size_t room;          /* bytes that the next read makes room for; 0: it uses the shared buffer */
     int watched;          /* UV_ events that the loop watches for us */
     bool buffered;        /* the protocol is a BufferedProtocol */
     bool feeds_reader;    /* the protocol is asyncio.StreamReaderProtocol itself */

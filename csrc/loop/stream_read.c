@@ -6,6 +6,13 @@
 
 #include "py/errors.h"
 
+/* A small read goes into the shared buffer and is copied: that costs less than bytes that are cut afterwards. A large one
+ * costs more to copy. A stream that brings so much at a time is read into bytes, with room for more than that. */
+#define LARGE_READ 32768
+#define LARGE_ROOM 65536
+
+static const char data_received_failed[] = "Fatal error: protocol.data_received() call failed.";
+
 int
 cv_stream_rewatch(StreamObject *self)
 {
@@ -76,41 +83,95 @@ on_no_data(StreamObject *self, ssize_t status)
 
 /* ---- Protocol --------------------------------------------------------------------------------------------------- */
 
-static int
-data_received(StreamObject *self, PyObject *protocol, ssize_t len)
+static size_t
+next_room(size_t room, size_t got)
 {
-    PyObject *data = PyBytes_FromStringAndSize(self->state->scratch, len);
-    if (data == NULL) {
-        return -1;
+    if (room == 0) {
+        return got < LARGE_READ ? 0 : LARGE_ROOM;
     }
-    PyObject *done = PyObject_CallMethodOneArg(protocol, self->state->str_data_received, data);
-    Py_DECREF(data);
-    Py_XDECREF(done);
-    return done != NULL ? 1 : -1;
+    if (got == room) {
+        return room < CV_STREAM_SCRATCH ? room * 2 : room;
+    }
+    if (got >= room / 4) {
+        return room;
+    }
+    return room > LARGE_ROOM ? room / 2 : 0;
 }
 
-/* One read for each event, as in asyncio, so that a busy peer does not starve the others. Copying out of the shared
- * buffer is cheaper than reading into bytes that are cut afterwards: those come fresh from the system each time (100 KB
- * echoed: 25 against 75 microseconds). */
+/* As recv, into bytes of its own: NULL when there are none, with MemoryError when the result is 1. */
+static ssize_t
+receive_bytes(StreamObject *self, PyObject **out_data)
+{
+    *out_data = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)self->room);
+    if (*out_data == NULL) {
+        return 1;
+    }
+    ssize_t got = receive(self->fd, PyBytes_AS_STRING(*out_data), self->room);
+    if (got <= 0) {
+        Py_CLEAR(*out_data);
+    } else if ((size_t)got < self->room) {
+        (void)_PyBytes_Resize(out_data, got);
+    }
+    return got <= 0 || *out_data != NULL ? got : 1;
+}
+
+static ssize_t
+receive_and_copy(StreamObject *self, PyObject **out_data)
+{
+    ssize_t got = receive(self->fd, self->state->scratch, CV_STREAM_SCRATCH);
+    *out_data = got > 0 ? PyBytes_FromStringAndSize(self->state->scratch, got) : NULL;
+    return got;
+}
+
+/* Passes on what was received (stolen; NULL: there was no memory for it). */
+static void
+data_received(StreamObject *self, PyObject *data)
+{
+    if (data == NULL) {
+        cv_stream_fail(self, "Fatal read error on socket transport");
+        return;
+    }
+    PyObject *protocol = Py_NewRef(self->protocol);
+    PyObject *done = PyObject_CallMethodOneArg(protocol, self->state->str_data_received, data);
+    Py_DECREF(protocol);
+    Py_DECREF(data);
+    if (done == NULL) {
+        cv_stream_fail(self, data_received_failed);
+    }
+    Py_XDECREF(done);
+}
+
+/* One read for each event, as in asyncio, so that a busy peer does not starve the others. */
 static void
 read_data(StreamObject *self)
 {
-    ssize_t got = receive(self->fd, self->state->scratch, CV_STREAM_SCRATCH);
+    PyObject *data;
+    ssize_t got = self->room > 0 ? receive_bytes(self, &data) : receive_and_copy(self, &data);
+    if (got <= 0) {
+        on_no_data(self, got);
+        return;
+    }
+    self->room = next_room(self->room, (size_t)got);
+    data_received(self, data);
+}
+
+/* The same for asyncio's stream reader, which keeps what it gets in a buffer of its own. */
+static void
+read_for_reader(StreamObject *self)
+{
+    char *scratch = self->state->scratch;
+    ssize_t got = receive(self->fd, scratch, CV_STREAM_SCRATCH);
     if (got <= 0) {
         on_no_data(self, got);
         return;
     }
     PyObject *protocol = Py_NewRef(self->protocol);
-    int taken = 0;
-    if (self->feeds_reader) {
-        taken = cv_stream_feed_reader(self->state, protocol, self->state->scratch, (size_t)got);
-    }
-    if (taken == 0) {
-        taken = data_received(self, protocol, got);
-    }
+    int taken = cv_stream_feed_reader(self->state, protocol, scratch, (size_t)got);
     Py_DECREF(protocol);
     if (taken < 0) {
-        cv_stream_fail(self, "Fatal error: protocol.data_received() call failed.");
+        cv_stream_fail(self, data_received_failed);
+    } else if (taken == 0) {
+        data_received(self, PyBytes_FromStringAndSize(scratch, got));
     }
 }
 
@@ -180,6 +241,8 @@ handle_events(StreamObject *self, int events)
     if ((events & UV_READABLE) && self->conn_lost == 0) {
         if (self->buffered) {
             read_buffered(self);
+        } else if (self->feeds_reader) {
+            read_for_reader(self);
         } else {
             read_data(self);
         }

@@ -8,6 +8,7 @@ import contextvars
 import gc
 import hashlib
 import logging
+import os
 import socket
 import sys
 import warnings
@@ -741,3 +742,24 @@ def test_socket_that_its_giver_closes_stays_open() -> None:
         close_all(second, other, stranger)
 
     run_here(main())
+
+
+@on_both_loops
+def test_reads_of_every_size(factory) -> None:
+    """What a read makes room for follows what comes: nothing is lost when that changes."""
+    sizes = [1, 40_000, 1, 65_536, 65_536, 131_072, 300_000, 1_000_000, 100, 70_000, 3, 2, 1]
+
+    async def main() -> None:
+        protocol = Recorder()
+        transport, peer = await connected_to_socket(protocol)
+        loop = asyncio.get_running_loop()
+        sent = b""
+        for size in sizes * 2:
+            data = os.urandom(size)
+            sent += data
+            await asyncio.gather(loop.sock_sendall(peer, data), protocol.until_data(len(sent)))
+        assert protocol.data == sent
+        assert all(type(value) is bytes for name, value in protocol.calls if name == "data")
+        close_all(transport, peer)
+
+    run_on(factory, main())
