@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@ int
 cv_fd_table_open(cv_fd_table_t *table, uv_loop_t *uv)
 {
     *table = (cv_fd_table_t){.poller = cv_poller_open()};
+    cv_list_init(&table->fresh);
     if (table->poller < 0) {
         return table->poller;
     }
@@ -47,6 +49,9 @@ void
 cv_fd_table_close(cv_fd_table_t *table)
 {
     cv_fd_table_clear(table);
+    for (int fd = 0; fd < table->size; fd++) {
+        cv_own_watch_free(table->entries[fd].own);
+    }
     PyMem_Free(table->entries);
     table->entries = NULL;
     table->size = 0;
@@ -147,12 +152,6 @@ deliver(LoopCoreObject *self, const cv_poller_event_t *event)
         return 0;
     }
     int events = event->events & entry->events;
-    if (entry->watch != NULL) {
-        if (events != 0) {
-            entry->watch->ready(entry->watch, events);
-        }
-        return 0;
-    }
     if ((events & UV_READABLE) && queue_side(self, event->fd, UV_READABLE) < 0) {
         return -1;
     }
@@ -178,6 +177,22 @@ on_poll(uv_poll_t *poll, int status, int events)
 
 /* ---- C watches and claims ------------------------------------------------------------------------------------ */
 
+static bool
+has_watch(const cv_fd_entry_t *entry)
+{
+    return entry->own != NULL && entry->own->watch != NULL;
+}
+
+static int
+start_watch(LoopCoreObject *self, cv_fd_entry_t *entry, int fd, cv_loop_watch_t *watch, int events)
+{
+    int status = 0;
+    if (entry->own == NULL) {
+        entry->own = cv_own_watch_new((PyObject *)self, fd, &status);
+    }
+    return status < 0 ? status : cv_own_watch_start(entry->own, &self->fds.fresh, watch, events);
+}
+
 int
 cv_loop_watch(PyObject *loop, cv_loop_watch_t *watch, int fd, int events)
 {
@@ -193,27 +208,25 @@ cv_loop_watch(PyObject *loop, cv_loop_watch_t *watch, int fd, int events)
     if (entry == NULL) {
         return -1;
     }
-    if (entry->reader != NULL || entry->writer != NULL || (entry->watch != NULL && entry->watch != watch)) {
+    if (entry->reader != NULL || entry->writer != NULL || (has_watch(entry) && entry->own->watch != watch)) {
         PyErr_Format(PyExc_RuntimeError, "File descriptor %d is watched already", fd);
         return -1;
     }
-    int status = cv_poller_change(self->fds.poller, fd, entry->events, events);
-    entry->watch = status < 0 ? NULL : watch;
-    entry->events = status < 0 ? 0 : events;
-    return status < 0 ? cv_error_set(status) : 0;
+    int status = start_watch(self, entry, fd, watch, events);
+    if (status < 0) {
+        cv_loop_unwatch(loop, fd);
+        return cv_error_set(status);
+    }
+    return 0;
 }
 
 void
 cv_loop_unwatch(PyObject *loop, int fd)
 {
-    LoopCoreObject *self = (LoopCoreObject *)loop;
-    cv_fd_entry_t *entry = find_entry(&self->fds, fd);
-    if (entry == NULL || entry->watch == NULL) {
-        return;
+    cv_fd_entry_t *entry = find_entry(&((LoopCoreObject *)loop)->fds, fd);
+    if (entry != NULL && has_watch(entry)) {
+        cv_own_watch_stop(entry->own);
     }
-    (void)cv_poller_change(self->fds.poller, fd, entry->events, 0);
-    entry->watch = NULL;
-    entry->events = 0;
 }
 
 int
@@ -312,7 +325,7 @@ add_side(LoopCoreObject *self, PyObject *file, int event, const cv_call_t *call)
     if (entry == NULL) {
         return NULL;
     }
-    if (entry->watch != NULL) {
+    if (has_watch(entry)) {
         PyErr_Format(PyExc_RuntimeError, "File descriptor %d is watched already", fd);
         return NULL;
     }

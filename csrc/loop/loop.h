@@ -125,10 +125,10 @@ void cv_loop_handle_error(PyObject *loop, const char *message, PyObject *source)
 
 /* ---- descriptors --------------------------------------------------------------------------------------------- */
 
-/* A watch of a descriptor that may be closed behind our back: registered at once in an epoll (kqueue) of the loop's
- * own, never in libuv's, which aborts on a descriptor that is gone. Level-triggered. `ready` is called in the poll
- * phase, with the GIL held, with the UV_READABLE and UV_WRITABLE bits that are set (errors and hang-ups set both that
- * are watched); it may set or drop any watch, its own included. */
+/* A watch of a transport's socket. Level-triggered. `ready` is called in the poll phase, with the GIL held, with the
+ * UV_READABLE and UV_WRITABLE bits that are set (errors and hang-ups set both that are watched); it may set or drop any
+ * watch, its own included. Somebody may close the descriptor behind the transport's back (own_watch.h): then it is called
+ * once more, from outside the poll phase. */
 typedef struct cv_loop_watch {
     void (*ready)(struct cv_loop_watch *watch, int events);
 } cv_loop_watch_t;

@@ -198,6 +198,7 @@ static void
 on_prepare(uv_prepare_t *prepare)
 {
     LoopCoreObject *self = prepare->data;
+    cv_own_watch_confirm(&self->fds.fresh);
     bool busy = has_work(self) || arm_timer(self);
     set_busy(self, busy);
     uint64_t now = uv_now(&self->head.uv);
