@@ -9,6 +9,7 @@
 #   make leaks    the leak scenarios
 #   make full     all of these, and the tests that take minutes
 #   make measure  cuvee beside its peers (ARGS: benchmarks/run.py has options)
+#   make measure-loops  cuvee's event loop beside others (ARGS: benchmarks/loop.py has options)
 #   make bench    the numbers of the README from benchmarks/results
 #   make sdist wheel clean
 
@@ -34,7 +35,7 @@ BUILD_INPUTS := $(C_FILES) $(wildcard python/cuvee/*.py python/cuvee/*/*.py pyth
 TEST_REQUIREMENTS := requirements/test.txt requirements/build.txt $(wildcard examples/*/requirements.txt)
 FORMATTED_C := $(C_FILES) $(wildcard tests/c/*.[ch] tests/c/*/*.[ch]) $(wildcard benchmarks/native/*.[ch])
 
-.PHONY: demo build test check lint layers c-rules c-format python-rules format types stubtest c-test asan leaks full measure bench sdist wheel clean
+.PHONY: demo build test check lint layers c-rules c-format python-rules format types stubtest c-test asan leaks full measure measure-loops bench sdist wheel clean
 .DEFAULT_GOAL := build
 
 $(VENV)/.venv-made:
@@ -117,6 +118,11 @@ measure: $(VENV)/.built
 	@sh tools/system_tools.sh wrk nghttp2-client strace valgrind
 	@$(BIN)/python -m pip install -qq -r benchmarks/peers.txt
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+measure-loops: $(VENV)/.built
+	@sh tools/system_tools.sh openssl postgresql redis-server
+	@$(BIN)/python -m pip install -qq -r benchmarks/loop-peers.txt
+	@$(BIN)/python benchmarks/loop.py $(ARGS)
 
 bench:
 	@$(PYTHON) benchmarks/render.py

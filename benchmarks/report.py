@@ -10,10 +10,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rounds import Conditions, Outcome
+from benchmarks.rounds import Outcome
 from benchmarks.works import Work
 
-FRAMEWORKS = ("fastapi", "pydantic", "starlette", "django")
 _COLUMNS = {
     "cpu_us": "CPU µs",
     "inside_us": "inside",
@@ -87,9 +86,8 @@ def ratios(server: str, rounds: dict[str, list[dict[str, float]]]) -> dict[str, 
     }
 
 
-def machine(conditions: Conditions) -> dict[str, Any]:
+def machine(python: str, packages: set[str], rounds: int, seconds: float) -> dict[str, Any]:
     """What the numbers depend on, without a path or a name of the machine."""
-    packages = {package for peer in conditions.servers.values() for package in peer.packages}
     program = (
         "import json, platform, sys\n"
         "from importlib.metadata import PackageNotFoundError, version\n"
@@ -100,20 +98,20 @@ def machine(conditions: Conditions) -> dict[str, Any]:
         "print(json.dumps([platform.python_implementation() + ' ' + platform.python_version(), found]))"
     )
     told = subprocess.run(
-        [conditions.python, "-c", program, *sorted(packages), *FRAMEWORKS],
+        [python, "-c", program, *sorted(packages)],
         capture_output=True,
         text=True,
         check=True,
     )
-    python, versions = json.loads(told.stdout)
+    version, versions = json.loads(told.stdout)
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "cpu": _cpu_model(),
         "system": f"{platform.system()} {platform.release()}",
-        "python": python,
+        "python": version,
         "packages": versions,
-        "rounds": conditions.rounds,
-        "seconds": conditions.seconds,
+        "rounds": rounds,
+        "seconds": seconds,
     }
 
 

@@ -13,18 +13,24 @@ class ResultsError(Exception):
 
 
 class File:
-    """The machine, the works and the footprints; without a path it only lives here."""
+    """The machine, the works and other parts; without a path it only lives here."""
 
-    def __init__(self, path: Path | None, machine: dict[str, Any], keep: bool) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        machine: dict[str, Any],
+        keep: bool,
+        parts: tuple[str, ...] = ("works", "footprint"),
+    ) -> None:
         self.path = path
-        self.content: dict[str, Any] = {"machine": machine, "works": [], "footprint": []}
+        self.content: dict[str, Any] = {"machine": machine} | {part: [] for part in parts}
         if keep and path is not None and path.exists():
             before = json.loads(path.read_text(encoding="utf-8"))
             for what in ("cpu", "system", "python"):
                 if before["machine"][what] != machine[what]:
                     raise ResultsError(f"{path} is about another {what}")
             machine["packages"] = _joined(before["machine"]["packages"], machine["packages"])
-            self.content |= {part: before[part] for part in ("works", "footprint")}
+            self.content |= {part: before[part] for part in parts}
 
     def add(self, part: str, key: str, result: dict[str, Any]) -> None:
         """Add a result in place of the one of the same name."""

@@ -21,6 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import costs, load, report, results_file, rounds, servers
 from benchmarks.works import WORKS
 
+FRAMEWORKS = ("fastapi", "pydantic", "starlette", "django")
+
 
 def main() -> int:
     """Run the works that were asked for and report them."""
@@ -38,7 +40,10 @@ def main() -> int:
     try:
         load.require("wrk")
         load.require("h2load")
-        file = results_file.File(options.json, report.machine(conditions), options.keep)
+        machine = report.machine(
+            conditions.python, _packages(conditions), conditions.rounds, conditions.seconds
+        )
+        file = results_file.File(options.json, machine, options.keep)
     except (load.LoadError, results_file.ResultsError) as error:
         print(f"benchmarks/run.py: {error}", file=sys.stderr)
         return 1
@@ -50,6 +55,13 @@ def main() -> int:
             file.add("footprint", "server", row)
             report.print_footprint(row)
     return 0
+
+
+def _packages(conditions: rounds.Conditions) -> set[str]:
+    """Whose versions the results name."""
+    return {package for peer in conditions.servers.values() for package in peer.packages} | {
+        *FRAMEWORKS
+    }
 
 
 def _measure(

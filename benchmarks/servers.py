@@ -194,7 +194,7 @@ class RunningServer:
 
     def cpu_seconds(self) -> float:
         """User and system time of the whole process tree so far, to the nanosecond."""
-        return sum(_process_clock(pid) for pid in self.processes())
+        return sum(process_clock(pid) for pid in self.processes())
 
     def check_alive(self) -> None:
         """Raise, with what it printed, when the server is gone."""
@@ -303,7 +303,7 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _process_clock(pid: int) -> float:
+def process_clock(pid: int) -> float:
     """What all threads of a process have used, those that have ended among them."""
     clock = ctypes.c_int()
     if _libc.clock_getcpuclockid(pid, ctypes.byref(clock)) != 0:

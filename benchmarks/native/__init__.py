@@ -1,4 +1,4 @@
-"""Programs in C that the benchmarks need: the limit of what a server can cost, and two clients.
+"""Programs in C that the benchmarks need: the limit of what a server can cost, and clients.
 
 They are compiled when they are first asked for, with the libuv and llhttp that cuvee builds from,
 into the cache folder of the build (`CUVEE_CACHE_DIR`).
@@ -22,6 +22,7 @@ PROGRAMS = {
     "limit_server": ("limit_server.c", "limit_answers.c"),
     "event_clients": ("event_clients.c", "client.c"),
     "uploader": ("uploader.c", "client.c"),
+    "asker": ("asker.c", "client.c"),
 }
 _FLAGS = ("-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-D_GNU_SOURCE")
 

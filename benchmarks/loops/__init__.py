@@ -1,0 +1,1 @@
+"""Event loops side by side: what `benchmarks/loop.py` is made of."""
