@@ -62,7 +62,9 @@ def main() -> int:
 
 def make_certificate(folder: Path) -> None:
     """Make what a server on this host says of itself, signed by itself."""
-    command = f"{load.require('openssl')} req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1"
+    command = (
+        f"{load.require('openssl')} req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1"
+    )
     command += " -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
     files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem")]
     made = subprocess.run([*command.split(), *files], capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Write the tables of committed results into the README, between its two markers.
+"""Write the tables of committed results into the README, between its markers.
 
 ``--check`` changes nothing and fails when the README says something else than the results do.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import textwrap
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-BEGIN = "<!-- numbers: written by benchmarks/render.py -->\n"
-END = "<!-- end of numbers -->\n"
+BEGIN = "<!-- {}: written by benchmarks/render.py -->\n"
+END = "<!-- end of {} -->\n"
 FAILED = "–"
+LEFT_OUT = re.compile(r"-unix-|-(tcp|tls)-(64|65536)$")
+"""Works of loops that the README does not show."""
 # What the README says of a footprint: the figure in the results, its title, how it is written.
 FOOTPRINT = (
     ("private_mb", "private memory, MB", "{:.1f}"),
@@ -34,13 +37,13 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="only say whether README.md is right")
     check: bool = parser.parse_args().check
     readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        print("benchmarks/render.py: README.md lacks the markers", file=sys.stderr)
+    wanted = text = readme.read_text(encoding="utf-8")
+    try:
+        wanted = replaced(wanted, "numbers", render(sorted(RESULTS.glob("cpython*.json"))))
+        wanted = replaced(wanted, "loops", render_loops(sorted(RESULTS.glob("loops-*.json"))))
+    except ValueError as error:
+        print(f"benchmarks/render.py: {error}", file=sys.stderr)
         return 1
-    wanted = before + BEGIN + render(sorted(RESULTS.glob("*.json"))) + END + after
     if check and text != wanted:
         print("README.md is behind the results: run benchmarks/render.py", file=sys.stderr)
         return 1
@@ -49,21 +52,54 @@ def main() -> int:
     return 0
 
 
+def replaced(text: str, name: str, content: str) -> str:
+    """A text with other content between the two markers of that name."""
+    before, begin, rest = text.partition(BEGIN.format(name))
+    _, end, after = rest.partition(END.format(name))
+    if not begin or not end:
+        raise ValueError(f"README.md lacks the markers of {name}")
+    return before + begin + content + end + after
+
+
+def render_loops(paths: list[Path]) -> str:
+    """The tables of event loops, as Markdown; of echoes, those over TCP and of one size."""
+    text = ""
+    for path in paths:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        works = [one for one in result["works"] if not LEFT_OUT.search(one["work"])]
+        loops = list(dict.fromkeys(row["loop"] for work in works for row in work["loops"]))
+        lines = [*_conditions("CPU µs per call", result), ""]
+        lines += [_line("work", loops), f"|---|{'---:|' * len(loops)}"]
+        for work in works:
+            costs = {row["loop"]: row["median"]["cpu_us"] for row in work["loops"]}
+            lines.append(_line(work["title"], [_fine_cost(costs.get(loop)) for loop in loops]))
+        text += "\n".join([*lines, "", ""])
+    return text
+
+
 def render(paths: list[Path]) -> str:
-    """The tables of all results, one behind the other, as Markdown."""
+    """The tables of all servers, one behind the other, as Markdown."""
     reports = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     return "".join(
-        "\n".join([*_conditions(report), "", *_works(report), *_footprints(report), ""])
+        "\n".join(
+            [
+                *_conditions("CPU µs per request", report),
+                "",
+                *_works(report),
+                *_footprints(report),
+                "",
+            ]
+        )
         for report in reports
     )
 
 
-def _conditions(report: dict[str, Any]) -> list[str]:
+def _conditions(what: str, report: dict[str, Any]) -> list[str]:
     machine = report["machine"]
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     system = machine["system"].partition("-")[0]
     text = (
-        f"CPU µs per request, {machine['python']} on one core ({machine['cpu']}, {system}), "
+        f"{what}, {machine['python']} on one core ({machine['cpu']}, {system}), "
         f"medians of {machine['rounds']} interleaved rounds of {machine['seconds']} s, "
         f"{machine['date']}; {packages}."
     )
@@ -102,6 +138,13 @@ def _cost(microseconds: float | None) -> str:
     if microseconds is None:
         return FAILED
     return f"{microseconds:.1f}" if microseconds < 100 else f"{microseconds:,.0f}"
+
+
+def _fine_cost(microseconds: float | None) -> str:
+    """A cost that may be far below a microsecond."""
+    if microseconds is None or microseconds >= 10:
+        return _cost(microseconds)
+    return f"{microseconds:.2f}" if microseconds >= 1 else f"{microseconds:.3f}"
 
 
 def _line(title: str, cells: list[str]) -> str:

@@ -51,7 +51,9 @@ class Contestant:
         self._stack = ExitStack()
         self._asker: Talker | None = None
         with ExitStack() as stack:
-            self._worker = Talker([*command, name, json.dumps(self._settings)], conditions.loop_core)
+            self._worker = Talker(
+                [*command, name, json.dumps(self._settings)], conditions.loop_core
+            )
             stack.callback(self._worker.close)
             said = self._worker.hear()
             if self._work.exchange is not None:

@@ -63,9 +63,7 @@ async def streams(settings: Mapping[str, str]) -> AsyncIterator[str]:
     if settings["over"] == "unix":
         server = await asyncio.start_unix_server(echo_stream, settings["path"])
     else:
-        server = await asyncio.start_server(
-            echo_stream, "127.0.0.1", 0, ssl=context_of(settings)
-        )
+        server = await asyncio.start_server(echo_stream, "127.0.0.1", 0, ssl=context_of(settings))
     async with server:
         yield address(server, settings)
 

@@ -18,9 +18,7 @@ TIMEOUT = 10.0
 LONGEST_HEAD = 4096
 
 
-def start_asker(
-    exchange: Exchange, settings: Mapping[str, str], address: str, core: int
-) -> Talker:
+def start_asker(exchange: Exchange, settings: Mapping[str, str], address: str, core: int) -> Talker:
     """Start what asks a server as long as it is told to, on a core of its own."""
     answer_size, opening_size = look(exchange, settings, address)
     over = settings.get("over", "tcp")

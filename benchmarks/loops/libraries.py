@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 CONNECTIONS = 4
@@ -50,7 +51,7 @@ async def redis_get(settings: Mapping[str, str]) -> AsyncIterator[int]:
             )
             await stack.enter_async_context(client)
             await client.set("key", "value")
-            asks.append(lambda client=client: client.get("key"))
+            asks.append(partial(client.get, "key"))
         while True:
             yield await _together(asks)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
@@ -26,9 +25,7 @@ def measure(name: str, conditions: Conditions) -> rounds.Outcome:
         return rounds.Outcome(failed=dict.fromkeys(conditions.loops, str(missing)))
 
 
-def _take_turns(
-    name: str, settings: Mapping[str, str], conditions: Conditions
-) -> rounds.Outcome:
+def _take_turns(name: str, settings: Mapping[str, str], conditions: Conditions) -> rounds.Outcome:
     running: dict[str, Contestant] = {}
     outcome = rounds.Outcome()
 

@@ -116,16 +116,12 @@ _LIBRARIES = {
         "libraries:aiohttp_server",
         exchange=Exchange(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\r\n\r\nHello, world!"),
     ),
-    "websockets": Work(
-        "websockets echo, 64 B", "libraries:websockets_server", exchange=_MESSAGE
-    ),
+    "websockets": Work("websockets echo, 64 B", "libraries:websockets_server", exchange=_MESSAGE),
 }
 
 WORKS: dict[str, Work] = {
     **_BY_ITSELF,
     **_echoes(),
-    "udp": Work(
-        "UDP, 1 KiB", "echoes:datagrams", {"over": "udp"}, _echo(bytes(range(64)) * 16)
-    ),
+    "udp": Work("UDP, 1 KiB", "echoes:datagrams", {"over": "udp"}, _echo(bytes(range(64)) * 16)),
     **_LIBRARIES,
 }

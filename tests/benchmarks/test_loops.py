@@ -4,24 +4,20 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import importlib
 import json
 import os
 import re
-import socket
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 import cuvee
 from benchmarks import loop, native, render, results_file
 from benchmarks.loops import contestant, exchanges, table, talker, turns
-from benchmarks.loops.works import LOOPS, WORKS, Exchange, Work
+from benchmarks.loops.works import WORKS, Exchange
 from benchmarks.rounds import Outcome
 from benchmarks.servers import ServerError
 
@@ -77,8 +73,8 @@ def test_what_is_no_work_is_refused(text: str) -> None:
 class FakeContestant:
     """Says what it is told to; the order in which it is called is kept."""
 
-    log: list[str] = []
-    fails: dict[str, str] = {}
+    log: ClassVar[list[str]] = []
+    fails: ClassVar[dict[str, str]] = {}
 
     def __init__(self, label: str, *args: Any) -> None:
         self.label = label
@@ -166,20 +162,110 @@ def test_an_echo_is_asked(name: str, tmp_path: Path) -> None:
     assert outcome.rounds["asyncio"][0]["count"] >= exchanges.CONNECTIONS
 
 
-def test_a_timer_that_is_counted_has_fired() -> None:
-    timers = importlib.import_module("benchmarks.loops.timers")
-    fired = []
+@pytest.mark.parametrize(
+    ("work", "module", "uncounted"),
+    [
+        ("call-soon", "callbacks", 0),
+        ("threadsafe", "callbacks", 0),
+        ("threadsafe-thread", "callbacks", 1),  # the last wakes the one that counts
+        ("timer-fired", "timers", 1),
+    ],
+)
+def test_what_is_counted_was_called(
+    work: str, module: str, uncounted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[None] = []
+    code: Any = importlib.import_module(f"benchmarks.loops.{module}")
+    monkeypatch.setattr(code, "nothing", lambda: calls.append(None))
 
-    async def main() -> int:
-        batches = timers.fired({})
-        count = await anext(batches)
+    async def count() -> int:
+        batches = getattr(code, WORKS[work].code.partition(":")[2])({})
+        counted: int = await anext(batches)
         await batches.aclose()
-        return count
+        return counted
 
-    original = timers.nothing
-    timers.nothing = lambda: fired.append(None)
+    assert cuvee.loop.run(count()) == len(calls) + uncounted
+
+
+# ---- the processes
+
+
+def test_a_process_that_hangs_is_ended() -> None:
+    process = talker.Talker([sys.executable, "-c", "import time; time.sleep(600)"], CORE)
     try:
-        count = cuvee.loop.run(main())
+        with pytest.raises(ServerError, match="it hangs"):
+            process.hear(patience=0.01)
+        assert process.process.returncode < 0
     finally:
-        timers.nothing = original
-    assert len(fired) == count - 1  # the last wakes the one that counts
+        process.close()
+
+
+def test_a_process_that_fails_says_why() -> None:
+    process = talker.Talker([sys.executable, "-c", "input(); raise SystemExit('no more')"], CORE)
+    try:
+        with pytest.raises(ServerError, match=r"^no more$"):
+            process.ask("go on")
+    finally:
+        process.close()
+
+
+def test_a_wrong_answer_is_seen(tmp_path: Path) -> None:
+    worker = {"certificate": "", "path": "", "folder": str(tmp_path), "over": "tcp"}
+    command = [sys.executable, "-m", "benchmarks.loops.worker", "asyncio", "protocol-tcp-64"]
+    process = talker.Talker([*command, json.dumps(worker)], CORE)
+    try:
+        address = process.hear()["address"]
+        right = Exchange(b"question", b"question")
+        assert exchanges.look(right, worker, address) == (8, 0)
+        long = b"x" * (exchanges.LONGEST_HEAD + 20)
+        with pytest.raises(ServerError, match="it answers 4116 bytes"):
+            exchanges.look(Exchange(long, b"answer"), worker, address)
+    finally:
+        process.close()
+
+
+# ---- what is reported
+
+ROUNDS = {
+    "cuvee": [{"cpu_us": 1.0, "per_second": 1000.0}, {"cpu_us": 2.0, "per_second": 3000.0}],
+    "uvloop": [{"cpu_us": 1.4, "per_second": 1.0}, {"cpu_us": 2.8, "per_second": 1.0}],
+}
+
+
+def test_less_than_demanded_is_marked() -> None:
+    result = table.of_work("call-soon", Outcome(ROUNDS, {"rloop": "it ended"}))
+    words = table.line(result, ["cuvee", "uvloop", "rloop"]).split()
+    assert words == ["call_soon", "1.500", "2,000", "1.40<", "–"]
+    assert table.failures(result) == ["    rloop: it ended"]
+
+
+def test_what_is_demanded_of_cuvee_is_not_of_others() -> None:
+    result = table.of_work("call-soon", Outcome(ROUNDS, {}))
+    assert table.line(result, ["uvloop", "cuvee"]).split() == ["call_soon", "2.100", "1", "0.71"]
+
+
+def test_the_readmes_table_has_a_column_for_each_loop(tmp_path: Path) -> None:
+    path = tmp_path / "loops-cpython3.13.json"
+    machine = {
+        "date": "2026-11-29",
+        "cpu": "a CPU",
+        "system": "Linux 6.18.44-x",
+        "python": "CPython 3.13.0",
+        "packages": {"cuvee": "0.1.0", "uvloop": "0.23.0"},
+        "rounds": 2,
+        "seconds": 0.3,
+    }
+    file = results_file.File(path, machine, keep=False, parts=("works",))
+    for name in ("call-soon", "protocol-unix-64", "udp"):
+        file.add("works", "work", table.of_work(name, Outcome(ROUNDS, {"rloop": "it ended"})))
+    text = render.render_loops([path])
+    assert "| work | cuvee | uvloop |\n|---|---:|---:|\n" in text
+    assert "| call_soon | 1.50 | 2.10 |\n| UDP, 1 KiB | 1.50 | 2.10 |\n" in text
+    assert "medians of 2 interleaved rounds of 0.3 s" in text
+
+
+def test_the_document_has_every_work() -> None:
+    section = (BENCHMARKS / "README.md").read_text().partition("## Event loops")[2]
+    cells = re.findall(r"^\| (`[^|]+`) \|", section.partition("\n## ")[0], re.MULTILINE)
+    named = {name for cell in cells for name in re.findall(r"`([\w*-]+)`", cell)}
+    assert {re.sub("-(tcp|unix|tls)-.*", "-*", name) for name in WORKS} <= named
