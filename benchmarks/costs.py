@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import footprint, instructions, load, rounds, servers
+from benchmarks import footprint, instructions, load, rounds, servers, turns
 from benchmarks.rounds import Conditions
 from benchmarks.works import WORKS, Work
 
@@ -24,8 +24,8 @@ def of_server(name: str, peer: servers.Peer, conditions: Conditions) -> dict[str
     def note(what: str, measure: Callable[[], dict[str, float]]) -> None:
         try:
             row.update({figure: round(value, 3) for figure, value in measure().items()})
-        except rounds.FAILURES as error:
-            row["failed"][what] = rounds.reason(error)
+        except turns.FAILURES as error:
+            row["failed"][what] = turns.reason(error)
 
     def serving() -> dict[str, float]:
         server = rounds.start(name, peer, HELLO, conditions)
@@ -72,8 +72,8 @@ def instructions_of(work: Work, conditions: Conditions) -> tuple[dict[str, float
     for name, peer in conditions.servers.items():
         try:
             counted[name] = round(_instructions(peer, work, conditions), 1)
-        except rounds.FAILURES as error:
-            failed[name] = rounds.reason(error)
+        except turns.FAILURES as error:
+            failed[name] = turns.reason(error)
     return counted, failed
 
 

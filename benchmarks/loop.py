@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import load, report, results_file
-from benchmarks.loops import table, turns
+from benchmarks.loops import contestant, table
 from benchmarks.loops.contestant import Conditions
 from benchmarks.loops.works import LOOPS, WORKS
 
@@ -54,7 +54,7 @@ def main() -> int:
         loops = list(conditions.loops)
         print(table.head(loops), flush=True)
         for name in options.work:
-            result = table.of_work(name, turns.measure(name, conditions))
+            result = table.of_work(name, contestant.take_turns(name, conditions))
             file.add("works", "work", result)
             print("\n".join([table.line(result, loops), *table.failures(result)]), flush=True)
     return 0

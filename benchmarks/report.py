@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rounds import Outcome
+from benchmarks.turns import Outcome
 from benchmarks.works import Work
 
 _COLUMNS = {

@@ -1,36 +1,16 @@
-"""One work on every server: all of them are up and take turns; one that fails is left out."""
+"""One work on every server, in turns."""
 
 from __future__ import annotations
 
 import http.client
 import json
-import re
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from subprocess import SubprocessError
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
 
-from benchmarks import load, servers
+from benchmarks import load, servers, turns
 from benchmarks.servers import RunningServer, ServerError
+from benchmarks.turns import Outcome, Round
 from benchmarks.works import Work
-from build_support.errors import BuildError
-
-FAILURES = (
-    load.LoadError,
-    ServerError,
-    BuildError,
-    OSError,
-    SubprocessError,
-    http.client.HTTPException,
-)
-"""What a server, or the load on it, can do wrong."""
-
-
-def reason(error: BaseException) -> str:
-    """What went wrong, in a line without a folder of this machine."""
-    said = " ".join(str(error).split()) or type(error).__name__
-    return re.sub(r"(?<![\w/:])/(?:[^\s/\"']+/)+", "", said)[:400]
 
 
 @dataclass(frozen=True)
@@ -46,60 +26,46 @@ class Conditions:
 
 
 @dataclass
-class Outcome:
-    """The rounds of the servers that did the work, and why the others did not."""
+class Contestant:
+    """A server with its work."""
 
-    rounds: dict[str, list[dict[str, float]]] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
+    server: RunningServer
+    work: Work
+    conditions: Conditions
+    timed: bool
+
+    def take_turn(self) -> Round:
+        """Ask for a while."""
+        one_round = _timed_round if self.timed else _round
+        with self.server.turn():
+            return one_round(self.server, self.work, self.conditions)
+
+    def finish(self) -> None:
+        """See that the answer is still the right one."""
+        with self.server.turn():
+            check_answer(self.server, self.work)
+
+    def stop(self) -> None:
+        """End the server."""
+        self.server.stop()
 
 
 def take_turns(work: Work, conditions: Conditions, timed: bool = False) -> Outcome:
     """Measure a work; `timed`, the part inside the app."""
-    running: list[RunningServer] = []
-    outcome = Outcome()
 
-    def attempt(name: str, when: str, step: Callable[..., None], *args: Any) -> None:
-        try:
-            step(*args)
-        except FAILURES as error:
-            outcome.failed[name] = when + reason(error)
-            print(f"  {name} failed {outcome.failed[name]}", file=sys.stderr, flush=True)
-            for server in [server for server in running if server.name == name]:
-                running.remove(server)
-                server.stop()
-
-    def prepare(name: str, peer: servers.Peer) -> None:
+    def prepare(name: str, peer: servers.Peer) -> Contestant:
         server = start(name, peer, work, conditions, timed)
-        running.append(server)
-        with server.turn():
-            check_answer(server, work)
-            server.rate = load.run(work, server, 1, conditions.load_core).per_second
-
-    def take_turn(server: RunningServer) -> None:
-        one_round = _timed_round if timed else _round
-        with server.turn():
-            server.rounds.append(one_round(server, work, conditions))
-
-    def finish(server: RunningServer) -> None:
-        with server.turn():
-            check_answer(server, work)
-
-    try:
-        for name, peer in conditions.servers.items():
-            attempt(name, "at the start: ", prepare, name, peer)
-        for number in range(conditions.rounds):
-            # Who begins changes from round to round: nobody always runs behind the same one.
-            turn = number % max(1, len(running))
-            for server in running[turn:] + running[:turn]:
-                attempt(server.name, f"in round {number + 1}: ", take_turn, server)
-            _show_progress(number, running)
-        for server in running[:]:
-            attempt(server.name, "after the rounds: ", finish, server)
-        outcome.rounds = {server.name: server.rounds for server in running}
-    finally:
-        for server in running:
+        try:
+            with server.turn():
+                check_answer(server, work)
+                server.rate = load.run(work, server, 1, conditions.load_core).per_second
+        except BaseException:
             server.stop()
-    return outcome
+            raise
+        return Contestant(server, work, conditions, timed)
+
+    starters = {name: partial(prepare, name, peer) for name, peer in conditions.servers.items()}
+    return turns.take_turns(starters, conditions.rounds)
 
 
 def start(
@@ -141,12 +107,12 @@ def check_answer(server: RunningServer, work: Work) -> None:
         raise ServerError(f"it answers {answer.status} {kind} {len(said)} bytes {said[:80]!r}")
 
 
-def _round(server: RunningServer, work: Work, conditions: Conditions) -> dict[str, float]:
+def _round(server: RunningServer, work: Work, conditions: Conditions) -> Round:
     server.check_alive()
     done = load.run(work, server, conditions.seconds, conditions.load_core)
     server.check_alive()
     server.rate = done.per_second
-    figures: dict[str, float] = {
+    figures: Round = {
         "cpu_us": done.cpu_seconds / (done.count * work.units) * 1e6,
         "count": done.count,
         "per_second": done.per_second,
@@ -157,7 +123,7 @@ def _round(server: RunningServer, work: Work, conditions: Conditions) -> dict[st
     return {name: round(figure, 3) for name, figure in figures.items()}
 
 
-def _timed_round(server: RunningServer, work: Work, conditions: Conditions) -> dict[str, float]:
+def _timed_round(server: RunningServer, work: Work, conditions: Conditions) -> Round:
     before = _clock(server)
     load.run(work, server, conditions.seconds, conditions.load_core)
     after = _clock(server)
@@ -177,10 +143,3 @@ def _clock(server: RunningServer) -> dict[str, float]:
     finally:
         connection.close()
     return told
-
-
-def _show_progress(number: int, running: list[RunningServer]) -> None:
-    costs = (
-        f"{s.name} {s.rounds[-1].get('cpu_us', s.rounds[-1].get('inside_us')):.1f}" for s in running
-    )
-    print(f"  round {number + 1}: {', '.join(costs)} µs", file=sys.stderr, flush=True)

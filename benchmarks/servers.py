@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import native
@@ -168,7 +168,6 @@ class RunningServer:
     rate: float = 2000.0
     """Answers a second that it gave last."""
     polls: bool = False
-    rounds: list[dict[str, float]] = field(default_factory=list)
 
     @contextmanager
     def turn(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks import report
 from benchmarks.loops.works import WORKS
-from benchmarks.rounds import Outcome
+from benchmarks.turns import Outcome
 
 
 def of_work(name: str, outcome: Outcome) -> dict[str, Any]:

@@ -40,7 +40,10 @@ class Talker:
         killer.cancel()
         if not line:
             raise ServerError(self._why_it_ended())
-        said: dict[str, Any] = json.loads(line)
+        try:
+            said: dict[str, Any] = json.loads(line)
+        except ValueError:
+            raise ServerError(f"it says {line.strip()[:100]}") from None
         return said
 
     def ask(self, line: str, patience: float = PATIENCE) -> dict[str, Any]:

@@ -16,10 +16,10 @@ import pytest
 
 import cuvee
 from benchmarks import loop, native, render, results_file
-from benchmarks.loops import contestant, exchanges, table, talker, turns
+from benchmarks.loops import contestant, exchanges, table, talker
 from benchmarks.loops.works import WORKS, Exchange
-from benchmarks.rounds import Outcome
 from benchmarks.servers import ServerError
+from benchmarks.turns import Outcome, Round
 
 CORE = min(os.sched_getaffinity(0))
 BENCHMARKS = Path(native.__file__).parent.parent
@@ -78,7 +78,6 @@ class FakeContestant:
 
     def __init__(self, label: str, *args: Any) -> None:
         self.label = label
-        self.rounds: list[dict[str, float]] = []
         self._step("start")
 
     def _step(self, step: str) -> None:
@@ -86,22 +85,22 @@ class FakeContestant:
         if self.log.count(f"{step} {self.label}") == 2 and self.fails.get(self.label) == step:
             raise ServerError("it has had enough")
 
-    def turn(self, seconds: float) -> None:
+    def take_turn(self) -> Round:
         self._step("turn")
-        self.rounds.append({"cpu_us": 4.0 if self.label == "dear" else 2.0})
+        return {"cpu_us": 4.0 if self.label == "dear" else 2.0}
 
     def finish(self) -> None:
         self._step("finish")
 
-    def close(self) -> None:
-        self._step("close")
+    def stop(self) -> None:
+        self._step("stop")
 
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeContestant]:
     monkeypatch.setattr(FakeContestant, "log", [])
     monkeypatch.setattr(FakeContestant, "fails", {})
-    monkeypatch.setattr(turns, "Contestant", FakeContestant)
+    monkeypatch.setattr(contestant, "Contestant", FakeContestant)
     return FakeContestant
 
 
@@ -110,30 +109,30 @@ def of_rounds(count: int, **loops: str) -> contestant.Conditions:
 
 
 def test_loops_take_turns_and_begin_in_turn(fake: type[FakeContestant]) -> None:
-    outcome = turns.measure("call-soon", of_rounds(2, cheap="cuvee", dear="asyncio"))
+    outcome = contestant.take_turns("call-soon", of_rounds(2, cheap="cuvee", dear="asyncio"))
     assert fake.log == [
         *["start cheap", "turn cheap", "start dear", "turn dear"],
         *["turn cheap", "turn dear", "turn dear", "turn cheap"],
-        *["finish cheap", "finish dear", "close cheap", "close dear"],
+        *["finish cheap", "finish dear", "stop cheap", "stop dear"],
     ]
     assert [one["cpu_us"] for one in outcome.rounds["dear"]] == [4, 4]
 
 
 def test_a_loop_that_fails_is_left_out_and_ended(fake: type[FakeContestant]) -> None:
     fake.fails["bad"] = "turn"
-    outcome = turns.measure("call-soon", of_rounds(3, good="cuvee", bad="uvloop"))
+    outcome = contestant.take_turns("call-soon", of_rounds(3, good="cuvee", bad="uvloop"))
     assert outcome.failed == {"bad": "in round 1: it has had enough"}
     assert list(outcome.rounds) == ["good"]
     assert len(outcome.rounds["good"]) == 3
     assert fake.log.count("turn bad") == 2
-    assert fake.log.count("close bad") == 1
+    assert fake.log.count("stop bad") == 1
 
 
 def test_a_loop_that_is_not_installed_is_left_out_with_the_reason(
     tmp_path: Path,
 ) -> None:
     where = conditions(tmp_path, cuvee="cuvee", absent="no_such_loop")
-    outcome = turns.measure("call-soon", where)
+    outcome = contestant.take_turns("call-soon", where)
     assert list(outcome.rounds) == ["cuvee"]
     assert outcome.failed == {
         "absent": "at the start: ModuleNotFoundError: No module named 'no_such_loop'"
@@ -146,7 +145,7 @@ def test_a_loop_that_is_not_installed_is_left_out_with_the_reason(
 @pytest.mark.parametrize("name", BY_ITSELF)
 def test_a_work_is_done_by_itself(name: str, tmp_path: Path) -> None:
     where = conditions(tmp_path, cuvee="cuvee", asyncio="asyncio")
-    outcome = turns.measure(name, where)
+    outcome = contestant.take_turns(name, where)
     assert outcome.failed == {}
     for rounds in outcome.rounds.values():
         assert len(rounds) == 1
@@ -157,7 +156,7 @@ def test_a_work_is_done_by_itself(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", SERVERS)
 def test_an_echo_is_asked(name: str, tmp_path: Path) -> None:
     loop.make_certificate(tmp_path)
-    outcome = turns.measure(name, conditions(tmp_path, asyncio="asyncio"))
+    outcome = contestant.take_turns(name, conditions(tmp_path, asyncio="asyncio"))
     assert outcome.failed == {}
     assert outcome.rounds["asyncio"][0]["count"] >= exchanges.CONNECTIONS
 
@@ -205,6 +204,15 @@ def test_a_process_that_fails_says_why() -> None:
     try:
         with pytest.raises(ServerError, match=r"^no more$"):
             process.ask("go on")
+    finally:
+        process.close()
+
+
+def test_what_is_no_json_is_no_answer() -> None:
+    process = talker.Talker([sys.executable, "-c", "print('Good morning')"], CORE)
+    try:
+        with pytest.raises(ServerError, match="it says Good morning"):
+            process.hear()
     finally:
         process.close()
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks import render, report, results_file, servers
-from benchmarks.rounds import Outcome
+from benchmarks.turns import Outcome
 from benchmarks.works import WORKS
 
 BENCHMARKS = Path(servers.__file__).parent

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from benchmarks import load, report, rounds, servers
+from benchmarks.turns import reason
 from benchmarks.works import WORKS, Work
 
 CORE = min(os.sched_getaffinity(0))
@@ -77,7 +78,7 @@ def test_a_server_that_ends_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_reason_names_no_folder_of_this_machine() -> None:
     error = servers.ServerError('no "/some/where/else.so"\n at http://127.0.0.1:80/a/b and /x')
-    assert rounds.reason(error) == 'no "else.so" at http://127.0.0.1:80/a/b and /x'
+    assert reason(error) == 'no "else.so" at http://127.0.0.1:80/a/b and /x'
 
 
 def test_a_wrong_answer_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
