@@ -52,7 +52,6 @@ class Contestant:
             **settings,
         }
         command = [conditions.python, "-m", "benchmarks.loops.worker", conditions.loops[label]]
-        self._stack = ExitStack()
         self._asker: Talker | None = None
         with ExitStack() as stack:
             self._worker = Talker(
@@ -66,7 +65,7 @@ class Contestant:
                     self._work.exchange, self._settings, self._address, conditions.load_core
                 )
                 stack.callback(self._asker.close)
-            self._stack = stack.pop_all()
+            self._processes = stack.pop_all()
 
     def take_turn(self) -> Round:
         """Work for a while."""
@@ -92,7 +91,7 @@ class Contestant:
 
     def stop(self) -> None:
         """End its processes."""
-        self._stack.close()
+        self._processes.close()
 
 
 def take_turns(name: str, conditions: Conditions) -> Outcome:
