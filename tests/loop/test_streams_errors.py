@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
 import socket
 import sys
 import time
@@ -296,3 +298,43 @@ def test_protocol_may_abort_where_it_is_called(factory) -> None:
         peer.close()
 
     run_on(factory, main())
+
+
+def test_a_descriptor_that_was_closed_behind_a_transport() -> None:
+    """It is not handed to the kernel, which would not have it: the transport finds the error."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        accepted = Recorder()
+        server = await loop.create_server(lambda: accepted, "127.0.0.1", 0)
+        client = socket.create_connection(server.sockets[0].getsockname())
+        await accepted.until_called("made")
+        accepted.transport.pause_reading()
+        accepted.transport.resume_reading()
+        os.close(accepted.transport._sock_fd)  # type: ignore[attr-defined]
+        await accepted.until_called("lost")
+        assert isinstance(accepted.lost_with, OSError)
+        assert accepted.lost_with.errno == errno.EBADF
+        close_all(client, server)
+        await server.wait_closed()
+
+    run_here(main())
+
+
+def test_watching_a_descriptor_that_was_closed() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        accepted = Recorder()
+        server = await loop.create_server(lambda: accepted, "127.0.0.1", 0)
+        client = socket.create_connection(server.sockets[0].getsockname())
+        await accepted.until_called("made")
+        accepted.transport.pause_reading()
+        os.close(accepted.transport._sock_fd)  # type: ignore[attr-defined]
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            accepted.transport.resume_reading()
+        accepted.transport.abort()
+        await accepted.until_called("lost")
+        close_all(client, server)
+        await server.wait_closed()
+
+    run_here(main())
