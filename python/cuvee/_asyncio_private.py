@@ -12,7 +12,8 @@ with an underscore from asyncio.
                                                  uses `_check_running`, `_check_callback`,
                                                  `_set_coroutine_origin_tracking`, the two
                                                  `_asyncgen_*_hook`, `_current_handle`,
-                                                 `_exception_handler` and `_default_executor`
+                                                 `_exception_handler`, `_default_executor`,
+                                                 `_ensure_resolved` and `_getaddrinfo_debug`
 `asyncio.tasks._scheduled_tasks`,                the WeakSet of all tasks, 3.12 and 3.13, and 3.11;
 `_all_tasks`                                     its `add` and `_remove` are replaced by C functions
 `asyncio.base_events._format_handle`             how the slow-callback warning names a handle
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     class BaseLoop(asyncio.BaseEventLoop):
         """The base class, with those names of its private half that its type stub leaves out."""
 
+        _debug: bool
         _asyncgen_firstiter_hook: Callable[[Any], None]
         _asyncgen_finalizer_hook: Callable[[Any], None]
 
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
         def _set_coroutine_origin_tracking(self, enabled: bool) -> None: ...
         def _ensure_fd_no_transport(self, fd: Any) -> None: ...
         async def _ensure_resolved(self, address: Any, **options: Any) -> list[Any]: ...
+        def _getaddrinfo_debug(self, *args: Any) -> list[Any]: ...
 
     class SSLProtocol(asyncio.BufferedProtocol):
         """The base class of TLS, of which the type stub knows less than is there."""

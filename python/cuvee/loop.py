@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from cuvee import _asyncio_private as private
+from cuvee._names import NamesMixin
 from cuvee._signals import SignalsMixin
 from cuvee._streams import StreamsMixin
 
@@ -22,7 +23,7 @@ __all__ = ["Loop", "new_event_loop", "run"]
 T = TypeVar("T")
 
 
-class Loop(SignalsMixin, StreamsMixin, private.UnixParts):  # type: ignore[misc]  # positional in C
+class Loop(SignalsMixin, StreamsMixin, NamesMixin, private.UnixParts):  # type: ignore[misc]  # positional in C
     """An asyncio event loop.
 
     What runs often is inherited from `_core.LoopCore`, in C; what runs once per connection attempt,
