@@ -8,6 +8,7 @@
 #include "asgi/cycle.h"
 #include "asgi/finished.h"
 #include "asgi/wait.h"
+#include "loop/datagram.h"
 #include "loop/loop.h"
 #include "loop/stream.h"
 #include "observe/access_log_type.h"
@@ -20,6 +21,7 @@ module_exec(PyObject *module)
     static int (*const steps[])(PyObject *) = {
         cv_loop_setup_types,
         cv_stream_setup_types,
+        cv_datagram_setup_type,
         cv_access_log_setup_type,
         cv_finished_setup_types,
         cv_wait_setup_type,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * StreamTransport: asyncio's transport for a TCP or Unix stream socket.
+ * StreamTransport: asyncio's transport for a TCP or Unix stream socket. What it has in common with a DatagramTransport,
+ * whose object begins with a StreamObject, is written once, here.
  *
  * Owns:    its protocol, server, context and loop until connection_lost was called; its descriptor until then, through
  *          the Python socket object where there is one. While it is open, the loop's dict `_open_streams` owns it.
@@ -89,6 +90,13 @@ typedef struct {
 /* Makes a stream and schedules connection_made (new reference). On failure fd is still the caller's. */
 PyObject *cv_stream_open(StreamStateObject *state, const cv_stream_args_t *args);
 
+/* The steps of that, for other types that begin with a StreamObject. join: one that has its names and its place in the
+ * loop (new reference); who has joined either starts, which schedules connection_made, or gives up, which drops it
+ * under the exception that is set and leaves fd to the caller. */
+StreamObject *cv_stream_join(PyTypeObject *type, StreamStateObject *state, const cv_stream_args_t *args);
+int cv_stream_start(StreamObject *self);
+void cv_stream_give_up(StreamObject *self);
+
 int cv_stream_set_protocol(StreamObject *self, PyObject *protocol);
 
 /* The Python socket of the stream, made at first use (borrowed). NULL without an exception once it is closed. */
@@ -101,6 +109,14 @@ int cv_stream_rewatch(StreamObject *self);
 
 /* The poll-phase callback. */
 void cv_stream_on_ready(cv_loop_watch_t *watch, int events);
+
+/* Does what became possible in the protocol's context; in debug mode says if that took long. */
+typedef struct {
+    void (*read)(StreamObject *self);
+    void (*flush)(StreamObject *self);
+} cv_stream_ready_t;
+
+void cv_stream_handle_ready(StreamObject *self, int events, const cv_stream_ready_t *ready);
 
 /* ---- asyncio's stream reader (stream_reader.c) --------------------------------------------------------------- */
 
@@ -119,6 +135,12 @@ PyObject *cv_stream_write_eof(PyObject *op, PyObject *unused);
 
 /* Sends what is queued and does what was waiting for the end of it. */
 void cv_stream_flush(StreamObject *self);
+
+/* The second half of that. */
+void cv_stream_after_send(StreamObject *self);
+
+/* A write that has nowhere to go is no error, the protocol will hear connection_lost; who goes on is warned. */
+int cv_stream_count_lost_write(StreamObject *self);
 
 /* Calls pause_writing or resume_writing if the queue crossed a mark. -1: SystemExit or KeyboardInterrupt. */
 int cv_stream_maybe_pause(StreamObject *self);
@@ -183,7 +205,25 @@ PyObject *cv_stream_repr(PyObject *op);
 PyObject *cv_stream_get_extra_info(PyObject *op, PyObject *args, PyObject *kwargs);
 extern PyGetSetDef cv_stream_getset[];
 
-/* ---- types (stream_type.c, stream_accept.c) ------------------------------------------------------------------ */
+/* ---- life (stream_life.c) ------------------------------------------------------------------------------------ */
+
+int cv_stream_init(PyObject *op, PyObject *args, PyObject *kwargs);
+int cv_stream_traverse(PyObject *op, visitproc visit, void *arg);
+int cv_stream_clear(PyObject *op);
+void cv_stream_finalize(PyObject *op);
+void cv_stream_dealloc(PyObject *op);
+
+/* ---- types (stream_type.c, stream_methods.c, stream_accept.c) ------------------------------------------------ */
+
+/* Checks what a constructor was given, replaces None by NULL, and asks the socket for its descriptor. */
+int cv_stream_check_args(cv_stream_args_t *args);
+
+/* asyncio's base class of transports with water marks, as loop.sendfile() wants one. Its instances must end where ours
+ * go on (new reference). */
+PyObject *cv_stream_import_base(void);
+
+/* Gives `type`, whose objects begin with a StreamObject, the methods that transports of every kind have. */
+int cv_stream_add_methods(PyTypeObject *type);
 
 /* Makes the types of streams and adds them to `module` (called once, by cv_loop_setup_types). */
 int cv_stream_setup_types(PyObject *module);

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "loop/stream.h"
 
+#include <string.h>
+
 PyObject *
 cv_stream_repr(PyObject *op)
 {
     StreamObject *self = (StreamObject *)op;
+    const char *name = strrchr(Py_TYPE(op)->tp_name, '.') + 1;
     const char *phase = self->fd < 0 ? " closed" : self->closing ? " closing"
                                                                  : "";
     if (self->loop == NULL || self->loop_gone) {
-        return PyUnicode_FromFormat("<%s%s fd=%d>", "StreamTransport", phase, self->number);
+        return PyUnicode_FromFormat("<%s%s fd=%d>", name, phase, self->number);
     }
     const char *reads = self->watched & UV_READABLE ? "polling" : "idle";
     const char *writes = self->watched & UV_WRITABLE ? "polling" : "idle";
-    return PyUnicode_FromFormat("<%s%s fd=%d read=%s write=<%s, bufsize=%zu>>", "StreamTransport", phase, self->number,
+    return PyUnicode_FromFormat("<%s%s fd=%d read=%s write=<%s, bufsize=%zu>>", name, phase, self->number,
                                 reads, writes, self->queue.bytes);
 }
 

@@ -17,7 +17,7 @@ socket_name(StreamObject *self, const cv_sock_address_t *address, PyObject *meth
     if (address == NULL) {
         Py_RETURN_NONE;
     }
-    if (cv_sock_address_is_known(address)) {
+    if (cv_sock_address_is_known(address->storage.ss_family)) {
         return cv_sock_address_object(address);
     }
     PyObject *sock = cv_stream_socket(self); /* a family that only the socket module knows */
@@ -122,8 +122,8 @@ join_loop(StreamObject *self)
     return result;
 }
 
-static int
-schedule_start(StreamObject *self)
+int
+cv_stream_start(StreamObject *self)
 {
     PyObject *made = PyObject_GetAttr(self->protocol, self->state->str_connection_made);
     PyObject *begin = made != NULL ? PyObject_GetAttr((PyObject *)self, self->state->str__begin_reading) : NULL;
@@ -164,22 +164,15 @@ fill(StreamObject *self, const cv_stream_args_t *args)
     if ((self->context = PyContext_CopyCurrent()) == NULL
         || (args->sock != NULL && hold_socket(self, args->sock) < 0)
         || cv_stream_set_protocol(self, args->protocol) < 0
-        || name_socket(self, args->peer) < 0
-        || join_loop(self) < 0
-        || (args->server != NULL && attach_server(self, args->server) < 0)) {
+        || name_socket(self, args->peer) < 0) {
         return -1;
     }
-    set_nodelay(self);
-    if (schedule_start(self) < 0) {
-        cv_stream_detach_server(self);
-        return -1;
-    }
-    return 0;
+    return join_loop(self);
 }
 
 /* What was made of the stream so far goes, under the exception that is set; the descriptor stays the caller's. */
-static void
-give_up(StreamObject *self)
+void
+cv_stream_give_up(StreamObject *self)
 {
     PyObject *exception = cv_error_take();
     cv_stream_leave(self);
@@ -195,12 +188,12 @@ give_up(StreamObject *self)
     self->fd = -1;
     self->finished = true;
     cv_error_give(exception);
+    Py_DECREF(self);
 }
 
-PyObject *
-cv_stream_open(StreamStateObject *state, const cv_stream_args_t *args)
+StreamObject *
+cv_stream_join(PyTypeObject *type, StreamStateObject *state, const cv_stream_args_t *args)
 {
-    PyTypeObject *type = state->stream_type;
     StreamObject *self = (StreamObject *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
@@ -208,11 +201,30 @@ cv_stream_open(StreamStateObject *state, const cv_stream_args_t *args)
     self->fd = -1;
     self->state = (StreamStateObject *)Py_NewRef(state);
     self->loop = Py_NewRef(args->loop);
-    self->watch.ready = cv_stream_on_ready;
     cv_list_init(&self->guest.node);
     if (fill(self, args) < 0) {
-        give_up(self);
-        Py_DECREF(self);
+        cv_stream_give_up(self);
+        return NULL;
+    }
+    return self;
+}
+
+PyObject *
+cv_stream_open(StreamStateObject *state, const cv_stream_args_t *args)
+{
+    StreamObject *self = cv_stream_join(state->stream_type, state, args);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->watch.ready = cv_stream_on_ready;
+    if (args->server != NULL && attach_server(self, args->server) < 0) {
+        cv_stream_give_up(self);
+        return NULL;
+    }
+    set_nodelay(self);
+    if (cv_stream_start(self) < 0) {
+        cv_stream_detach_server(self);
+        cv_stream_give_up(self);
         return NULL;
     }
     return (PyObject *)self;

@@ -29,18 +29,24 @@ make_room(cv_stream_queue_t *queue, size_t more)
 }
 
 static int
-append(cv_stream_queue_t *queue, PyObject *owner, const char *data, size_t len)
+append_piece(cv_stream_queue_t *queue, const cv_stream_piece_t *piece)
 {
-    if (len == 0) {
-        return 0;
-    }
     if (make_room(queue, 1) < 0) {
         return -1;
     }
     size_t at = (queue->first + queue->count++) & (queue->cap - 1);
-    queue->pieces[at] = (cv_stream_piece_t){Py_NewRef(owner), data, len};
-    queue->bytes += len;
+    queue->pieces[at] = *piece;
+    Py_INCREF(piece->owner);
+    Py_XINCREF(piece->address);
+    queue->bytes += piece->len;
     return 0;
+}
+
+static int
+append(cv_stream_queue_t *queue, PyObject *owner, const char *data, size_t len)
+{
+    cv_stream_piece_t piece = {.owner = owner, .data = data, .len = len};
+    return len == 0 ? 0 : append_piece(queue, &piece);
 }
 
 /* Copies a buffer whose owner may write to it as soon as we return. */
@@ -82,6 +88,17 @@ cv_stream_queue_push(cv_stream_queue_t *queue, PyObject *data, size_t skip)
     }
     PyBuffer_Release(&view);
     return result;
+}
+
+int
+cv_stream_queue_push_datagram(cv_stream_queue_t *queue, PyObject *bytes, PyObject *address)
+{
+    cv_stream_piece_t piece = {bytes, address, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes)};
+    if (append_piece(queue, &piece) < 0) {
+        return -1;
+    }
+    queue->bytes += CV_DATAGRAM_HEADER;
+    return 0;
 }
 
 int
@@ -137,12 +154,38 @@ cv_stream_queue_consume(cv_stream_queue_t *queue, size_t len)
     }
 }
 
+const cv_stream_piece_t *
+cv_stream_queue_first(const cv_stream_queue_t *queue)
+{
+    return queue->count > 0 ? &queue->pieces[queue->first] : NULL;
+}
+
+void
+cv_stream_queue_drop_datagram(cv_stream_queue_t *queue)
+{
+    if (queue->count == 0) {
+        return;
+    }
+    cv_stream_piece_t piece = queue->pieces[queue->first];
+    queue->first = (queue->first + 1) & (queue->cap - 1);
+    queue->count--;
+    queue->bytes -= piece.len + CV_DATAGRAM_HEADER;
+    if (queue->count == 0) {
+        cv_stream_queue_clear(queue);
+    }
+    Py_DECREF(piece.owner);
+    Py_DECREF(piece.address);
+}
+
 void
 cv_stream_queue_clear(cv_stream_queue_t *queue)
 {
-    for (size_t i = 0; i < queue->count; i++) {
-        Py_DECREF(queue->pieces[(queue->first + i) & (queue->cap - 1)].owner);
-    }
-    PyMem_Free(queue->pieces);
+    cv_stream_queue_t dropped = *queue;
     *queue = (cv_stream_queue_t){0};
+    for (size_t i = 0; i < dropped.count; i++) {
+        cv_stream_piece_t *piece = &dropped.pieces[(dropped.first + i) & (dropped.cap - 1)];
+        Py_DECREF(piece->owner);
+        Py_XDECREF(piece->address); /* may run Python code */
+    }
+    PyMem_Free(dropped.pieces);
 }

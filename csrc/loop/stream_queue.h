@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The output of a stream that the kernel has not taken yet: a queue of immutable pieces.
+ * The output of a transport that the kernel has not taken yet: a queue of immutable pieces. A piece of a stream may
+ * leave in parts, a datagram is a piece that leaves as a whole.
  *
- * Owns:    a strong reference to the bytes behind each piece; memory only while something is queued.
+ * Owns:    a strong reference to the bytes behind each piece and to its address; memory only while something is queued.
  * Thread:  the loop's, with the GIL held.
  * Errors:  -1 with an exception set.
  */
@@ -14,8 +15,16 @@
 #include <stddef.h>
 #include <sys/uio.h>
 
+/* What a queued datagram counts beside its data, as in asyncio, where empty ones are sent since that is counted. */
+#if PY_VERSION_HEX >= 0x030D0000
+#define CV_DATAGRAM_HEADER 8
+#else
+#define CV_DATAGRAM_HEADER 0
+#endif
+
 typedef struct {
-    PyObject *owner; /* strong: exact bytes */
+    PyObject *owner;   /* strong: exact bytes */
+    PyObject *address; /* strong: where a datagram goes; NULL in a stream */
     const char *data;
     size_t len;
 } cv_stream_piece_t;
@@ -25,7 +34,7 @@ typedef struct {
     size_t cap;                /* a power of two */
     size_t first;
     size_t count;
-    size_t bytes; /* in all pieces */
+    size_t bytes; /* in all pieces, and for the headers of datagrams; never 0 while there is a piece */
 } cv_stream_queue_t;
 
 /* Appends what `data` (bytes, bytearray, memoryview or another buffer) holds from `skip` on. What may still change
@@ -40,6 +49,15 @@ int cv_stream_queue_peek(const cv_stream_queue_t *queue, struct iovec *iov, int 
 
 /* Drops `len` bytes from the front. */
 void cv_stream_queue_consume(cv_stream_queue_t *queue, size_t len);
+
+/* Appends a datagram of exact bytes; where CV_DATAGRAM_HEADER is 0 it must not be empty. */
+int cv_stream_queue_push_datagram(cv_stream_queue_t *queue, PyObject *bytes, PyObject *address);
+
+/* The first piece, or NULL (borrowed until the queue changes). */
+const cv_stream_piece_t *cv_stream_queue_first(const cv_stream_queue_t *queue);
+
+/* Drops the first datagram, if there is one. */
+void cv_stream_queue_drop_datagram(cv_stream_queue_t *queue);
 
 /* Drops everything and the memory. */
 void cv_stream_queue_clear(cv_stream_queue_t *queue);

@@ -233,22 +233,16 @@ read_buffered(StreamObject *self)
 /* ---- the poll phase --------------------------------------------------------------------------------------------- */
 
 static void
-handle_events(StreamObject *self, int events)
+handle_events(StreamObject *self, int events, const cv_stream_ready_t *ready)
 {
     PyObject *loop = Py_NewRef(self->loop);
     bool debug = cv_stream_is_debug(self);
     double began = debug ? cv_loop_time() : 0;
     if ((events & UV_READABLE) && self->conn_lost == 0) {
-        if (self->buffered) {
-            read_buffered(self);
-        } else if (self->feeds_reader) {
-            read_for_reader(self);
-        } else {
-            read_data(self);
-        }
+        ready->read(self);
     }
     if ((events & UV_WRITABLE) && self->conn_lost == 0 && self->queue.bytes > 0) {
-        cv_stream_flush(self);
+        ready->flush(self);
     }
     if (debug) {
         cv_stream_log_if_slow(self, loop, began);
@@ -257,9 +251,8 @@ handle_events(StreamObject *self, int events)
 }
 
 void
-cv_stream_on_ready(cv_loop_watch_t *watch, int events)
+cv_stream_handle_ready(StreamObject *self, int events, const cv_stream_ready_t *ready)
 {
-    StreamObject *self = CV_CONTAINER_OF(watch, StreamObject, watch);
     events &= self->watched;
     if (events == 0) {
         return;
@@ -269,11 +262,30 @@ cv_stream_on_ready(cv_loop_watch_t *watch, int events)
     if (PyContext_Enter(context) < 0) {
         cv_stream_fail(self, "Fatal error on transport");
     } else {
-        handle_events(self, events);
+        handle_events(self, events, ready);
         if (PyContext_Exit(context) < 0) {
             PyErr_WriteUnraisable((PyObject *)self);
         }
     }
     Py_DECREF(self);
     Py_DECREF(context);
+}
+
+static void
+read_ready(StreamObject *self)
+{
+    if (self->buffered) {
+        read_buffered(self);
+    } else if (self->feeds_reader) {
+        read_for_reader(self);
+    } else {
+        read_data(self);
+    }
+}
+
+void
+cv_stream_on_ready(cv_loop_watch_t *watch, int events)
+{
+    static const cv_stream_ready_t ready = {.read = read_ready, .flush = cv_stream_flush};
+    cv_stream_handle_ready(CV_CONTAINER_OF(watch, StreamObject, watch), events, &ready);
 }

@@ -32,7 +32,7 @@ flag(PyObject *object, PyObject *name)
     return truth;
 }
 
-/* ---- the parts of feed_data --------------------------------------------------------------------------------------- */
+/* ---- the parts of feed_data -------------------------------------------------------------------------------------- */
 
 /* Appends to the reader's bytearray; its new size, 0 when it is none that we may write to, or -1. */
 static Py_ssize_t
@@ -152,7 +152,7 @@ dereference(PyObject *weak, PyObject **out_object)
 #endif
 }
 
-/* ---- one read ----------------------------------------------------------------------------------------------------- */
+/* ---- one read ---------------------------------------------------------------------------------------------------- */
 
 static int
 feed(StreamStateObject *state, PyObject *reader, const char *data, size_t len)

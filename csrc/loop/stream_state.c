@@ -99,8 +99,8 @@ fill_names(StreamStateObject *self)
     return self->exc_info_kwnames == NULL || self->minus_one == NULL ? -1 : 0;
 }
 
-/* glibc gives memory back to the system, to fetch it again a page at a time, whenever 128 KiB lie free at the end of the
- * heap: with every message of 64 KiB. Having freed one large block, it waits for twice its size. */
+/* glibc gives memory back to the system, to fetch it again a page at a time, whenever 128 KiB lie free at the end of
+ * the heap: with every message of 64 KiB. Having freed one large block, it waits for twice its size. */
 static void
 warm_allocator(void)
 {

@@ -21,7 +21,8 @@
     X(_call_connection_lost) X(_begin_reading) X(_open_streams) X(socket) X(sockname) X(peername) X(close)     \
     X(getsockname) X(getpeername) X(makefile) X(done) X(set_result) X(set_exception)                 \
     X(create_future) X(feed_data) X(_stream_reader_wr) X(_buffer) X(_eof) X(_waiter) X(_limit) X(_paused)             \
-    X(_transport) X(cancelled) X(pause_reading) X(debug) X(exc_info) X(start) X(slow_callback_duration) X(rb)
+    X(_transport) X(cancelled) X(pause_reading) X(debug) X(exc_info) X(start) X(slow_callback_duration) X(rb)  \
+    X(datagram_received) X(error_received) X(_read_ready) X(send) X(sendto) X(recvfrom) X(data) X(addr)
 
 typedef struct {
     PyObject_HEAD

@@ -99,27 +99,31 @@ on_drained(StreamObject *self)
 }
 
 void
-cv_stream_flush(StreamObject *self)
+cv_stream_after_send(StreamObject *self)
 {
-    if (send_queue(self) < 0) {
-        return;
-    }
     PyObject *loop = Py_NewRef(self->loop); /* connection_lost takes ours */
     int result = cv_stream_maybe_resume(self); /* may write more, or close */
     if (result == 0 && self->queue.bytes == 0 && !self->finished) {
         result = on_drained(self);
     }
     if (result < 0) {
-        cv_loop_handle_error(loop, "Exception in a callback of a stream that has sent its queue", (PyObject *)self);
+        cv_loop_handle_error(loop, "Exception in a callback of a transport that has sent its queue", (PyObject *)self);
     }
     Py_DECREF(loop);
 }
 
+void
+cv_stream_flush(StreamObject *self)
+{
+    if (send_queue(self) == 0) {
+        cv_stream_after_send(self);
+    }
+}
+
 /* ---- the methods of asyncio.WriteTransport ---------------------------------------------------------------------- */
 
-/* A write that has nowhere to go is no error: the protocol will hear connection_lost. */
-static int
-count_lost_write(StreamObject *self)
+int
+cv_stream_count_lost_write(StreamObject *self)
 {
     if (self->conn_lost++ < WARN_AFTER_LOST_WRITES) {
         return 0;
@@ -193,7 +197,7 @@ cv_stream_write(PyObject *op, PyObject *data)
         Py_RETURN_NONE;
     }
     if (self->conn_lost > 0) {
-        return count_lost_write(self) < 0 ? NULL : Py_NewRef(Py_None);
+        return cv_stream_count_lost_write(self) < 0 ? NULL : Py_NewRef(Py_None);
     }
     size_t sent = 0;
     if (self->queue.bytes == 0) {
@@ -242,7 +246,7 @@ cv_stream_writelines(PyObject *op, PyObject *list)
     }
     int result = 0;
     if (PySequence_Fast_GET_SIZE(fast) > 0 && self->conn_lost > 0) {
-        result = count_lost_write(self);
+        result = cv_stream_count_lost_write(self);
     } else if (PySequence_Fast_GET_SIZE(fast) > 0) {
         bool at_once = self->queue.bytes == 0;
         result = queue_items(self, PySequence_Fast_ITEMS(fast), PySequence_Fast_GET_SIZE(fast));

@@ -21,8 +21,6 @@ with an underscore from asyncio.
 `asyncio.format_helpers._format_callback_source` how error messages name a callback
 `asyncio.unix_events._UnixSelectorEventLoop`     Unix sockets, pipes and subprocesses: methods that
                                                  need only `_add_reader` and its like from the loop
-`asyncio.selector_events.`                       datagrams: needs only `_add_reader` and its like
-`_SelectorDatagramTransport`
 `asyncio.unix_events._PidfdChildWatcher`,        3.14: the loop itself has its child watcher
 `_ThreadedChildWatcher`, `can_use_pidfd`
 `asyncio.sslproto.SSLProtocol`                   TLS: `_do_read__copied`, `_do_read__buffered`
@@ -38,7 +36,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from asyncio import base_events, events, format_helpers, selector_events, sslproto, unix_events
+from asyncio import base_events, events, format_helpers, sslproto, unix_events
 from asyncio.log import logger
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -298,15 +296,6 @@ class TLSProtocol(SSLProtocol):
 _Unix = unix_events._UnixSelectorEventLoop
 
 
-class DatagramTransport(selector_events._SelectorDatagramTransport):  # type: ignore[name-defined,misc]
-    """asyncio's datagram transport, which asks the loop's selector what to say of itself."""
-
-    def __repr__(self) -> str:
-        """Name the descriptor and the state."""
-        state = "closed" if self._sock is None else "closing" if self.is_closing() else "open"
-        return f"<{type(self).__name__} fd={self._sock_fd} {state}>"
-
-
 class UnixParts(BaseLoop):
     """asyncio's own Unix sockets, pipes and subprocesses, which work on any loop with `_add_reader`."""
 
@@ -316,14 +305,3 @@ class UnixParts(BaseLoop):
     _make_write_pipe_transport = _Unix._make_write_pipe_transport  # type: ignore[attr-defined]
     _make_subprocess_transport = _Unix._make_subprocess_transport  # type: ignore[attr-defined]
     _child_watcher_callback = _Unix._child_watcher_callback  # type: ignore[attr-defined]
-
-    def _make_datagram_transport(
-        self,
-        sock: socket.socket,
-        protocol: asyncio.DatagramProtocol,
-        address: Any = None,
-        waiter: asyncio.Future[None] | None = None,
-        extra: dict[str, Any] | None = None,
-    ) -> DatagramTransport:
-        self._ensure_fd_no_transport(sock)
-        return DatagramTransport(self, sock, protocol, address, waiter, extra)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""TCP and Unix streams of a loop: how transports are made, servers accept, and raw sockets are awaited.
+"""Sockets of a loop: how transports are made, servers accept, and raw sockets are awaited.
 
-A stream itself is `_core.StreamTransport`, and what accepts is `_core.StreamAcceptor`; here stands
-what runs once per connection attempt, per server, or per call of a `sock_` coroutine. The methods
-with an underscore are the hooks that `asyncio.BaseEventLoop` and `asyncio.base_events.Server` call.
+A stream itself is `_core.StreamTransport`, what accepts is `_core.StreamAcceptor`, and what sends
+datagrams is `_core.DatagramTransport`; here stands what runs once per connection attempt, per
+server, or per call of a `sock_` coroutine. The methods with an underscore are the hooks that
+`asyncio.BaseEventLoop` and `asyncio.base_events.Server` call.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class StreamsMixin(_core.LoopCore, private.BaseLoop):  # type: ignore[misc]  # p
 
     def __init__(self) -> None:
         super().__init__()
-        self._open_streams: dict[int, _core.StreamTransport] = {}  # the streams enter themselves
+        # The transports enter themselves.
+        self._open_streams: dict[int, _core.StreamTransport | _core.DatagramTransport] = {}
         self._acceptors: dict[int, _core.StreamAcceptor] = {}
         self._unix_server_sockets: dict[object, int] = {}
         self._held_sockets: dict[object, socket.socket] = {}  # by the wait for each
@@ -81,6 +83,17 @@ class StreamsMixin(_core.LoopCore, private.BaseLoop):  # type: ignore[misc]  # p
     ) -> asyncio.Transport:
         self._ensure_fd_no_transport(sock)
         return _core.StreamTransport(self, sock, protocol, waiter, extra, server)
+
+    def _make_datagram_transport(
+        self,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        address: Any = None,
+        waiter: asyncio.Future[Any] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> asyncio.DatagramTransport:
+        self._ensure_fd_no_transport(sock)
+        return _core.DatagramTransport(self, sock, protocol, address, waiter, extra)
 
     def _make_ssl_transport(
         self,

@@ -159,6 +159,42 @@ async def unix_streams() -> None:
         await writer.wait_closed()
 
 
+class FirstDatagram(asyncio.DatagramProtocol):
+    """Answers what has an address that can be answered, and keeps the first that comes."""
+
+    def __init__(self) -> None:
+        self.first: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.transport.sendto(data, addr)
+        if not self.first.done():
+            self.first.set_result(data)
+
+
+async def datagrams() -> None:
+    """An echo between two ends, an error, a queue that is dropped."""
+    loop = asyncio.get_running_loop()
+    local = ("127.0.0.1", 0)
+    one, _ = await loop.create_datagram_endpoint(FirstDatagram, local_addr=local)
+    address = one.get_extra_info("sockname")
+    two, client = await loop.create_datagram_endpoint(FirstDatagram, remote_addr=address)
+    two.sendto(b"x")
+    two.sendto(bytes(70_000))
+    assert await client.first == b"x"
+    one.close()
+    two.close()
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    three, _ = await loop.create_datagram_endpoint(FirstDatagram, sock=left)
+    while three.get_write_buffer_size() == 0:  # type: ignore[attr-defined]
+        three.sendto(bytearray(1000))
+    three.abort()
+    right.close()
+    await asyncio.sleep(0)
+
+
 async def tasks() -> None:
     """Tasks that end, fail, are cancelled, run out of time."""
 
@@ -300,6 +336,7 @@ IN_A_LOOP: dict[str, Round] = {
         sock_calls,
         streams,
         unix_streams,
+        datagrams,
         tasks,
         async_generators,
         signals,

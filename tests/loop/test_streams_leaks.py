@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from cuvee import _core
+from tests.loop import datagrams_support
 from tests.loop.streams_support import Errors, Recorder, read_all, run_here, turns
 
 BATCHES = 6
@@ -27,7 +28,13 @@ MAY_GROW = ROUNDS // 10
 """Blocks in the batch that grows least: what leaks grows in each, while the interpreter's free lists,
 which count as allocated, fill up in some."""
 
-OURS = (_core.LoopCore, _core.Handle, _core.StreamTransport, _core.StreamAcceptor)
+OURS = (
+    _core.LoopCore,
+    _core.Handle,
+    _core.StreamTransport,
+    _core.StreamAcceptor,
+    _core.DatagramTransport,
+)
 
 Scenario = Callable[[Path], Awaitable[None]]
 
@@ -125,6 +132,28 @@ async def sockets_alone(_folder: Path) -> None:
     first.close()
 
 
+async def datagrams(_folder: Path) -> None:
+    one = await datagrams_support.bound()
+    two = await datagrams_support.connected(one.address)
+    two.transport.sendto(b"there")
+    _, sender = await one.first("received")
+    one.transport.sendto(b"back", sender)
+    one.transport.sendto(bytes(70_000), two.address)
+    await two.first("received")
+    await one.close()
+    await two.close()
+
+
+async def abort_with_queued_datagrams(_folder: Path) -> None:
+    left, right = datagrams_support.unix_pair()
+    end = await datagrams_support.given(left)
+    while not end.values("pause"):
+        end.transport.sendto(bytearray(10_000), None)
+    end.transport.abort()
+    await end.first("lost")
+    right.close()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="counts descriptors in /proc")
 @pytest.mark.parametrize(
     "scenario",
@@ -134,6 +163,8 @@ async def sockets_alone(_folder: Path) -> None:
         abort_with_a_full_queue,
         fail_in_data_received,
         sockets_alone,
+        datagrams,
+        abort_with_queued_datagrams,
     ],
     ids=lambda scenario: scenario.__name__,
 )
@@ -157,6 +188,13 @@ def test_nothing_is_left(scenario: Scenario, tmp_path: Path) -> None:
     assert min(after - before for before, after in pairwise(counts)) <= MAY_GROW
 
 
+def left() -> Counter[str]:
+    """How many of our objects there are."""
+    gc.collect()
+    kinds = (type(thing) for thing in gc.get_objects())
+    return Counter(kind.__name__ for kind in kinds if issubclass(kind, OURS))
+
+
 def test_loops_go_with_their_streams() -> None:
     """A loop that is closed with streams on it leaves nothing, and they do not keep it."""
 
@@ -172,10 +210,20 @@ def test_loops_go_with_their_streams() -> None:
         server.close()
         writer.close()
 
-    def left() -> Counter[str]:
-        gc.collect()
-        kinds = (type(thing) for thing in gc.get_objects())
-        return Counter(kind.__name__ for kind in kinds if issubclass(kind, OURS))
+    run_here(main())
+    before = left()
+    for _ in range(50):
+        run_here(main())
+    assert left() == before
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_loops_go_with_their_datagram_endpoints() -> None:
+    async def main() -> None:
+        one = await datagrams_support.bound()
+        two = await datagrams_support.connected(one.address)
+        two.transport.sendto(b"x")
+        await one.first("received")
 
     run_here(main())
     before = left()
