@@ -52,6 +52,7 @@ typedef struct {
     PyObject *server;    /* strong or NULL */
     PyObject *waiter;    /* strong or NULL: a future that is done when reading begins */
     PyObject *empty_waiter; /* strong or NULL: a future that is done when the queue is empty */
+    PyObject *known_reader; /* borrowed, to compare: the last reader that was seen to have its class's feed_data */
     cv_loop_watch_t watch;
     cv_loop_guest_t guest;
     cv_stream_queue_t queue;
@@ -61,7 +62,7 @@ typedef struct {
     size_t room;          /* bytes that the next read makes room for; 0: it uses the shared buffer */
     int watched;          /* UV_ events that the loop watches for us */
     bool buffered;        /* the protocol is a BufferedProtocol */
-    bool feeds_reader;    /* the protocol is asyncio.StreamReaderProtocol itself */
+    bool feeds_reader;    /* the protocol is asyncio.StreamReaderProtocol itself, with the data_received of its class */
     bool reading;         /* connection_made was called */
     bool paused;          /* pause_reading() */
     bool saw_eof;         /* the peer's end of input was handed over */
@@ -120,12 +121,12 @@ void cv_stream_handle_ready(StreamObject *self, int events, const cv_stream_read
 
 /* ---- asyncio's stream reader (stream_reader.c) --------------------------------------------------------------- */
 
-/* 1 when `protocol` is exactly an asyncio.StreamReaderProtocol whose methods nobody has replaced, else 0, or -1. */
+/* 1 when `protocol` is exactly an asyncio.StreamReaderProtocol with asyncio's own data_received, else 0, or -1. */
 int cv_stream_is_reader_protocol(StreamStateObject *state, PyObject *protocol);
 
-/* Gives what was received to the reader of such a protocol: 1, or 0 when only data_received() can deal with it, or -1
- * with what it would have raised. */
-int cv_stream_feed_reader(StreamStateObject *state, PyObject *protocol, const char *data, size_t len);
+/* Gives what was received to the reader of such a protocol, which is ours: 1, or 0 when it is for data_received() to
+ * deal with it, or -1 with what that would have raised. */
+int cv_stream_feed_reader(StreamObject *self, PyObject *protocol, const char *data, size_t len);
 
 /* ---- writing (stream_write.c, stream_flow.c) ----------------------------------------------------------------- */
 

@@ -75,6 +75,7 @@ cv_stream_set_protocol(StreamObject *self, PyObject *protocol)
     }
     self->buffered = buffered != 0;
     self->feeds_reader = feeds_reader != 0;
+    self->known_reader = NULL;
     Py_XSETREF(self->protocol, Py_NewRef(protocol));
     return 0;
 }

@@ -166,7 +166,7 @@ read_for_reader(StreamObject *self)
         return;
     }
     PyObject *protocol = Py_NewRef(self->protocol);
-    int taken = cv_stream_feed_reader(self->state, protocol, scratch, (size_t)got);
+    int taken = cv_stream_feed_reader(self, protocol, scratch, (size_t)got);
     Py_DECREF(protocol);
     if (taken < 0) {
         cv_stream_fail(self, data_received_failed);

@@ -19,8 +19,8 @@ state_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->logger);
     Py_VISIT(self->reader_protocol);
     Py_VISIT(self->reader_type);
-    Py_VISIT(self->reader_data_received);
-    Py_VISIT(self->reader_feed_data);
+    Py_VISIT(self->data_received.function);
+    Py_VISIT(self->feed_data.function);
     return 0;
 }
 
@@ -36,8 +36,8 @@ state_clear(PyObject *op)
     Py_CLEAR(self->logger);
     Py_CLEAR(self->reader_protocol);
     Py_CLEAR(self->reader_type);
-    Py_CLEAR(self->reader_data_received);
-    Py_CLEAR(self->reader_feed_data);
+    Py_CLEAR(self->data_received.function);
+    Py_CLEAR(self->feed_data.function);
     Py_CLEAR(self->minus_one);
     Py_CLEAR(self->exc_info_kwnames);
 #define CV_CLEAR_STREAM_NAME(name) Py_CLEAR(self->str_##name);
@@ -85,6 +85,25 @@ import_from(const char *module_name, const char *name)
     return found;
 }
 
+/* The function `name` of a class of asyncio.streams (new reference), or None where somebody has put another in its
+ * place before we came: one that was written elsewhere. */
+static PyObject *
+own_method(PyObject *type, PyObject *name)
+{
+    PyObject *function = PyObject_GetAttr(type, name);
+    PyObject *module = function != NULL ? PyImport_ImportModule("asyncio.streams") : NULL;
+    if (module == NULL) {
+        Py_XDECREF(function);
+        return NULL;
+    }
+    bool own = PyFunction_Check(function) && PyFunction_GetGlobals(function) == PyModule_GetDict(module);
+    Py_DECREF(module);
+    if (!own) {
+        Py_SETREF(function, Py_NewRef(Py_None));
+    }
+    return function;
+}
+
 static int
 fill_names(StreamStateObject *self)
 {
@@ -123,8 +142,8 @@ fill_imports(StreamStateObject *self)
         || (self->logger = import_from("asyncio.log", "logger")) == NULL
         || (self->reader_protocol = import_from("asyncio", "StreamReaderProtocol")) == NULL
         || (self->reader_type = import_from("asyncio", "StreamReader")) == NULL
-        || (self->reader_data_received = PyObject_GetAttr(self->reader_protocol, self->str_data_received)) == NULL
-        || (self->reader_feed_data = PyObject_GetAttr(self->reader_type, self->str_feed_data)) == NULL) {
+        || (self->data_received.function = own_method(self->reader_protocol, self->str_data_received)) == NULL
+        || (self->feed_data.function = own_method(self->reader_type, self->str_feed_data)) == NULL) {
         return -1;
     }
     return 0;

@@ -11,6 +11,8 @@
 
 #include <Python.h>
 
+#include <stdbool.h>
+
 /* What one read takes at most. */
 #define CV_STREAM_SCRATCH 262144
 
@@ -24,6 +26,13 @@
     X(_transport) X(cancelled) X(pause_reading) X(debug) X(exc_info) X(start) X(slow_callback_duration) X(rb)  \
     X(datagram_received) X(error_received) X(_read_ready) X(send) X(sendto) X(recvfrom) X(data) X(addr)
 
+/* A method of a class of asyncio's, and whether the class has it still. */
+typedef struct {
+    PyObject *function;      /* strong: asyncio's own, or None where another one had its place before we came */
+    unsigned int class_tag; /* the class's version when it was looked at, or 0 */
+    bool is_there;
+} cv_own_method_t;
+
 typedef struct {
     PyObject_HEAD
     PyTypeObject *stream_type;
@@ -34,8 +43,8 @@ typedef struct {
     PyObject *logger;            /* asyncio's */
     PyObject *reader_protocol;   /* asyncio.StreamReaderProtocol */
     PyObject *reader_type;       /* asyncio.StreamReader */
-    PyObject *reader_data_received; /* StreamReaderProtocol.data_received, as it was imported */
-    PyObject *reader_feed_data;     /* StreamReader.feed_data */
+    cv_own_method_t data_received; /* of reader_protocol */
+    cv_own_method_t feed_data;     /* of reader_type */
     PyObject *minus_one;
     PyObject *exc_info_kwnames;  /* ("exc_info",) */
 #define CV_DECLARE_STREAM_NAME(name) PyObject *str_##name;

@@ -62,6 +62,7 @@ stream_can_write_eof(PyObject *op, PyObject *unused)
 static PyMemberDef stream_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(StreamObject, weakrefs), READONLY, NULL},
     {"_sock_fd", T_INT, offsetof(StreamObject, number), READONLY, "The descriptor, also after it was closed."},
+    {"_closing", T_BOOL, offsetof(StreamObject, closing), READONLY, "What is_closing() says."},
     {NULL, 0, 0, 0, NULL},
 };
 
