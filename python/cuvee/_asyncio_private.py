@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Every private name of asyncio, and of socket, that cuvee uses, in one place.
+"""Every private name of asyncio, and of what it stands on, that cuvee uses, in one place.
 
 Each was read in CPython 3.11.7, 3.12.1, 3.13.0 and 3.14; where a version differs, the difference is
-handled here. The C half of the loop calls the functions below; nothing else in cuvee imports a name
-with an underscore from asyncio.
+handled here, and nothing else in cuvee imports such a name. Some are attributes instead: what the
+loop inherits, what asyncio's own parts ask of a loop, a transport or a handle, and what the C half
+looks at. `tests/loop/test_asyncio_private.py` reads the list below, where the versions stand that
+have a name if not all do, and says which one is missing in a new Python.
 
-===============================================  ===================================================
 `asyncio.events._set_running_loop`,              says which loop runs in this thread
 `_get_running_loop`
 `asyncio.base_events.BaseEventLoop`              the base class; of its private half the loop
@@ -30,11 +31,65 @@ with an underscore from asyncio.
                                                  `_start_shutdown` and `_control_app_writing`
 `socket.socket._io_refs`, `_decref_socketios`    what `makefile()` does to keep a socket open
 ===============================================  ===================================================
+=======
+asyncio.events: which loop runs in this thread
+    _get_running_loop _set_running_loop
+asyncio.events.Handle: what a handle shows
+    _args _callback _cancelled _context _loop _run _source_traceback
+asyncio.events.TimerHandle: what a timer shows
+    _scheduled _when
+asyncio.tasks: the WeakSet of all tasks, filled by C functions
+    3.11: _all_tasks
+    3.12-3.13: _scheduled_tasks
+_weakrefset.WeakSet: its fields, and the method that is replaced for that
+    3.11-3.13: _commit_removals _iterating _pending_removals _remove data
+asyncio.futures.Future: who awaits a future
+    _asyncio_future_blocking
+asyncio.format_helpers: how a callback is named, and where a handle was made
+    _format_callback_source extract_stack
+asyncio.base_events: how the slow-callback warning names a handle
+    _format_handle
+asyncio.base_events.BaseEventLoop: what the loop inherits, beside the fields in BASE_FIELDS
+    _asyncgen_finalizer_hook _asyncgen_firstiter_hook _check_callback _check_closed _check_running
+    _ensure_resolved _getaddrinfo_debug _set_coroutine_origin_tracking
+asyncio.base_events.BaseEventLoop: fields that the C half has in their place
+    _closed _debug _stopping _task_factory _thread_id
+asyncio.base_events.Server: whose connections it counts
+    _attach _detach
+asyncio.selector_events.BaseSelectorEventLoop: what asyncio's own parts call and look at
+    _add_reader _add_writer _remove_reader _remove_writer _write_to_self
+    _ensure_fd_no_transport _make_datagram_transport _make_socket_transport _make_ssl_transport
+    _sendfile_native _sock_sendfile_native _start_serving _stop_serving _transports
+asyncio.unix_events._UnixSelectorEventLoop: Unix sockets, pipes and subprocesses
+    _child_watcher_callback _make_read_pipe_transport _make_subprocess_transport
+    _make_write_pipe_transport
+    3.13-: _unix_server_sockets
+    3.14-: _watcher
+asyncio.unix_events: how a loop learns of the end of its subprocesses
+    3.14-: _PidfdChildWatcher _ThreadedChildWatcher can_use_pidfd
+asyncio.transports._FlowControlMixin: the base class of streams, for its layout
+    _protocol_paused
+asyncio.selector_events._SelectorSocketTransport: what asyncio asks of a stream
+    _call_connection_lost _closing _force_close _make_empty_waiter _paused _reset_empty_waiter
+    _sendfile_compatible _sock _sock_fd _start_tls_compatible
+asyncio.constants._SendfileMode: that sendfile() may be tried on a stream
+    TRY_NATIVE
+asyncio.sslproto.SSLProtocol: the transport that the application sees
+    _app_transport
+asyncio.streams.StreamReaderProtocol: where its reader is
+    _stream_reader_wr
+asyncio.streams.StreamReader: what feed_data() changes
+    _buffer _eof _limit _paused _transport _waiter
+asyncio.trsock: the socket that a transport shows
+    TransportSocket
+socket.socket: what makefile() does to keep a socket open
+    _decref_socketios _io_refs
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from asyncio import base_events, events, format_helpers, sslproto, unix_events
 from asyncio.log import logger
@@ -42,7 +97,6 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import socket
     import traceback
     from collections.abc import Callable
 
@@ -205,13 +259,14 @@ def new_child_watcher() -> object | None:
     return None  # the event loop policy has it
 
 
-def hold_socket(sock: socket.socket) -> bool:
+def hold_socket(sock: Any) -> bool:
     """Keep a socket's number until `release_socket`, even if it is closed; False if it cannot be.
 
     Files made from a socket do the same: without it somebody else's descriptor could have the
     number by the time it is ready, or nobody's, and who waits would wait for ever.
     """
-    if not hasattr(sock, "_io_refs") or sock.fileno() < 0:
+    # What only looks like a socket is asked by its type: it may answer for the socket behind it.
+    if not issubclass(type(sock), socket.socket) or sock.fileno() < 0:
         return False
     sock._io_refs += 1
     return True
