@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "loop/arguments.h"
 #include "loop/loop_core.h"
 #include "loop/poller.h"
 #include "py/errors.h"
@@ -296,12 +297,17 @@ descriptor_of(LoopCoreObject *self, PyObject *file)
     if (fd >= 0) {
         return fd;
     }
-    if (PyErr_ExceptionMatches(PyExc_ValueError) && !PyLong_Check(file)) {
+    if (PyErr_ExceptionMatches(PyExc_ValueError)) {
         for (int i = 0; i < self->fds.size; i++) {
             if (self->fds.entries[i].file == file) {
                 PyErr_Clear();
                 return i;
             }
+        }
+        if (PyLong_Check(file)) {
+            PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %R", file);
+        } else { /* what was closed says so of itself */
+            PyErr_SetString(PyExc_ValueError, "Invalid file descriptor: -1");
         }
     } else if (PyErr_ExceptionMatches(PyExc_TypeError)) {
         PyErr_Format(PyExc_ValueError, "Invalid file object: %R", file);
@@ -398,10 +404,20 @@ check_public(PyObject *op, PyObject *file)
     return fd < 0 ? -1 : cv_loop_check_fd_free(op, fd);
 }
 
+/* Who names the callback can give it no arguments. */
 static PyObject *
-add_public(PyObject *op, PyObject *const *args, Py_ssize_t nargs, int event, const char *name)
+add_public(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, int event, const char *name)
 {
-    if (nargs >= 2 && check_public(op, args[0]) < 0) {
+    PyObject *named[2];
+    if (kwnames != NULL || nargs < 2) {
+        cv_arguments_t wanted = {.method = name, .count = 2, .names = {"fd", "callback"}};
+        if (cv_arguments_sort(&wanted, args, nargs, kwnames, named) < 0) {
+            return NULL;
+        }
+        args = named;
+        nargs = 2;
+    }
+    if (check_public(op, args[0]) < 0) {
         return NULL;
     }
     PyObject *handle = add(op, args, nargs, event, name);
@@ -412,40 +428,51 @@ add_public(PyObject *op, PyObject *const *args, Py_ssize_t nargs, int event, con
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(add_reader_doc, "add_reader($self, fd, callback, /, *args)\n--\n\n"
+static PyObject *
+drop_public(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, int event, const char *name)
+{
+    cv_arguments_t wanted = {.method = name, .count = 1, .names = {"fd"}};
+    PyObject *file;
+    if (cv_arguments_sort(&wanted, args, nargs, kwnames, &file) < 0 || check_public(op, file) < 0) {
+        return NULL;
+    }
+    return drop(op, file, event);
+}
+
+PyDoc_STRVAR(add_reader_doc, "add_reader($self, fd, callback, *args)\n--\n\n"
                              "Call callback(*args) in every turn in which fd is readable.");
 
 static PyObject *
-loop_add_reader(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+loop_add_reader(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return add_public(op, args, nargs, UV_READABLE, "add_reader");
+    return add_public(op, args, nargs, kwnames, UV_READABLE, "add_reader");
 }
 
-PyDoc_STRVAR(add_writer_doc, "add_writer($self, fd, callback, /, *args)\n--\n\n"
+PyDoc_STRVAR(add_writer_doc, "add_writer($self, fd, callback, *args)\n--\n\n"
                              "Call callback(*args) in every turn in which fd is writable.");
 
 static PyObject *
-loop_add_writer(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+loop_add_writer(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return add_public(op, args, nargs, UV_WRITABLE, "add_writer");
+    return add_public(op, args, nargs, kwnames, UV_WRITABLE, "add_writer");
 }
 
-PyDoc_STRVAR(remove_reader_doc, "remove_reader($self, fd, /)\n--\n\n"
+PyDoc_STRVAR(remove_reader_doc, "remove_reader($self, fd)\n--\n\n"
                                 "Stop watching fd for reading; return whether it was watched.");
 
 static PyObject *
-loop_remove_reader(PyObject *op, PyObject *file)
+loop_remove_reader(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return check_public(op, file) < 0 ? NULL : drop(op, file, UV_READABLE);
+    return drop_public(op, args, nargs, kwnames, UV_READABLE, "remove_reader");
 }
 
-PyDoc_STRVAR(remove_writer_doc, "remove_writer($self, fd, /)\n--\n\n"
+PyDoc_STRVAR(remove_writer_doc, "remove_writer($self, fd)\n--\n\n"
                                 "Stop watching fd for writing; return whether it was watched.");
 
 static PyObject *
-loop_remove_writer(PyObject *op, PyObject *file)
+loop_remove_writer(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return check_public(op, file) < 0 ? NULL : drop(op, file, UV_WRITABLE);
+    return drop_public(op, args, nargs, kwnames, UV_WRITABLE, "remove_writer");
 }
 
 static PyObject *
@@ -475,10 +502,10 @@ loop__remove_writer(PyObject *op, PyObject *file)
 PyDoc_STRVAR(private_doc, "As the public method of this name, also for the descriptor of a transport.");
 
 PyMethodDef cv_loop_fd_methods[] = {
-    {"add_reader", _PyCFunction_CAST(loop_add_reader), METH_FASTCALL, add_reader_doc},
-    {"add_writer", _PyCFunction_CAST(loop_add_writer), METH_FASTCALL, add_writer_doc},
-    {"remove_reader", loop_remove_reader, METH_O, remove_reader_doc},
-    {"remove_writer", loop_remove_writer, METH_O, remove_writer_doc},
+    {"add_reader", _PyCFunction_CAST(loop_add_reader), METH_FASTCALL | METH_KEYWORDS, add_reader_doc},
+    {"add_writer", _PyCFunction_CAST(loop_add_writer), METH_FASTCALL | METH_KEYWORDS, add_writer_doc},
+    {"remove_reader", _PyCFunction_CAST(loop_remove_reader), METH_FASTCALL | METH_KEYWORDS, remove_reader_doc},
+    {"remove_writer", _PyCFunction_CAST(loop_remove_writer), METH_FASTCALL | METH_KEYWORDS, remove_writer_doc},
     {"_add_reader", _PyCFunction_CAST(loop__add_reader), METH_FASTCALL, private_doc},
     {"_add_writer", _PyCFunction_CAST(loop__add_writer), METH_FASTCALL, private_doc},
     {"_remove_reader", loop__remove_reader, METH_O, private_doc},

@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include "loop/arguments.h"
 #include "loop/loop_core.h"
 #include "py/errors.h"
 
@@ -123,13 +124,16 @@ loop_get_debug(PyObject *op, PyObject *Py_UNUSED(ignored))
     return PyBool_FromLong(((LoopCoreObject *)op)->debug);
 }
 
-PyDoc_STRVAR(set_debug_doc, "set_debug($self, enabled, /)\n--\n\nTurn debug mode on or off.");
+PyDoc_STRVAR(set_debug_doc, "set_debug($self, enabled)\n--\n\nTurn debug mode on or off.");
 
 static PyObject *
-loop_set_debug(PyObject *op, PyObject *enabled)
+loop_set_debug(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     LoopCoreObject *self = (LoopCoreObject *)op;
-    int truth = PyObject_IsTrue(enabled);
+    cv_arguments_t wanted = {.method = "set_debug", .count = 1, .names = {"enabled"}};
+    PyObject *enabled;
+    int sorted = cv_arguments_sort(&wanted, args, nargs, kwnames, &enabled);
+    int truth = sorted == 0 ? PyObject_IsTrue(enabled) : -1;
     if (truth < 0) {
         return NULL;
     }
@@ -156,7 +160,7 @@ PyMethodDef cv_loop_run_methods[] = {
     {"is_running", loop_is_running, METH_NOARGS, is_running_doc},
     {"is_closed", loop_is_closed, METH_NOARGS, is_closed_doc},
     {"get_debug", loop_get_debug, METH_NOARGS, get_debug_doc},
-    {"set_debug", loop_set_debug, METH_O, set_debug_doc},
+    {"set_debug", _PyCFunction_CAST(loop_set_debug), METH_FASTCALL | METH_KEYWORDS, set_debug_doc},
     {"_run", loop__run, METH_NOARGS, run_doc},
     {"_close_core", loop__close_core, METH_NOARGS, close_core_doc},
     {"_write_to_self", loop__write_to_self, METH_NOARGS, write_to_self_doc},

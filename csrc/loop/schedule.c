@@ -143,7 +143,7 @@ cv_loop_call_soon(PyObject *loop, PyObject *callback, PyObject *arg, PyObject *c
     return 0;
 }
 
-PyDoc_STRVAR(call_soon_doc, "call_soon($self, callback, /, *args, context=None)\n--\n\n"
+PyDoc_STRVAR(call_soon_doc, "call_soon($self, callback, *args, context=None)\n--\n\n"
                             "Call callback(*args) in the next turn; return its Handle.");
 
 static PyObject *
@@ -158,7 +158,7 @@ loop_call_soon(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *
     return schedule(self, &call);
 }
 
-PyDoc_STRVAR(call_soon_threadsafe_doc, "call_soon_threadsafe($self, callback, /, *args, context=None)\n--\n\n"
+PyDoc_STRVAR(call_soon_threadsafe_doc, "call_soon_threadsafe($self, callback, *args, context=None)\n--\n\n"
                                        "As call_soon(), from any thread; the loop wakes for it.");
 
 static PyObject *
@@ -227,7 +227,7 @@ schedule_at(LoopCoreObject *self, double when, const cv_call_t *call, const char
     return (PyObject *)timer;
 }
 
-PyDoc_STRVAR(call_later_doc, "call_later($self, delay, callback, /, *args, context=None)\n--\n\n"
+PyDoc_STRVAR(call_later_doc, "call_later($self, delay, callback, *args, context=None)\n--\n\n"
                              "Call callback(*args) after delay seconds, never earlier; return its TimerHandle.");
 
 static PyObject *
@@ -251,7 +251,7 @@ loop_call_later(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject 
     return schedule_at(self, cv_loop_time() + seconds, &call, signature.name);
 }
 
-PyDoc_STRVAR(call_at_doc, "call_at($self, when, callback, /, *args, context=None)\n--\n\n"
+PyDoc_STRVAR(call_at_doc, "call_at($self, when, callback, *args, context=None)\n--\n\n"
                           "Call callback(*args) when loop.time() has reached when; return its TimerHandle.");
 
 static PyObject *

@@ -83,34 +83,29 @@ make_task(LoopCoreObject *self, PyObject *const *args, PyObject *kwnames)
     return task;
 }
 
-/* BaseEventLoop.create_task(self, coro, **kwargs): task factories and debug mode differ by version of asyncio. */
+/* BaseEventLoop.create_task(self, ...): task factories and debug mode differ by version of asyncio. */
 static PyObject *
-make_task_as_asyncio(LoopCoreObject *self, PyObject *const *args, PyObject *kwnames)
+make_task_as_asyncio(LoopCoreObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    PyObject *stack[2 + MAX_KEYWORDS] = {(PyObject *)self, args[0]};
-    Py_ssize_t count = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
-    for (Py_ssize_t i = 0; i < count; i++) {
-        stack[2 + i] = args[1 + i];
-    }
-    return PyObject_Vectorcall(self->base_create_task, stack, 2, kwnames);
+    PyObject *method = PyMethod_New(self->base_create_task, (PyObject *)self);
+    PyObject *task = method != NULL ? PyObject_Vectorcall(method, args, (size_t)nargs, kwnames) : NULL;
+    Py_XDECREF(method);
+    return task;
 }
 
-PyDoc_STRVAR(create_task_doc, "create_task($self, coro, /, **kwargs)\n--\n\n"
+PyDoc_STRVAR(create_task_doc, "create_task($self, coro, **kwargs)\n--\n\n"
                               "Return a Task that runs coro; the keywords are those of asyncio.Task.");
 
 static PyObject *
 loop_create_task(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     LoopCoreObject *self = (LoopCoreObject *)op;
-    if (nargs != 1 || (kwnames != NULL && PyTuple_GET_SIZE(kwnames) > MAX_KEYWORDS)) {
-        PyErr_SetString(PyExc_TypeError, "create_task() takes a coroutine and the keywords of asyncio.Task");
-        return NULL;
-    }
     if (cv_loop_check_open(self) < 0) {
         return NULL;
     }
-    bool plain = !self->debug && (self->task_factory == NULL || self->task_factory == Py_None);
-    return plain ? make_task(self, args, kwnames) : make_task_as_asyncio(self, args, kwnames);
+    bool plain = !self->debug && (self->task_factory == NULL || self->task_factory == Py_None) && nargs == 1
+        && (kwnames == NULL || PyTuple_GET_SIZE(kwnames) <= MAX_KEYWORDS);
+    return plain ? make_task(self, args, kwnames) : make_task_as_asyncio(self, args, nargs, kwnames);
 }
 
 PyMethodDef cv_loop_task_methods[] = {
