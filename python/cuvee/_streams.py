@@ -367,9 +367,9 @@ class StreamsMixin(_core.LoopCore, private.BaseLoop):  # type: ignore[misc]  # p
             pass
         return await self._wait_for_sock(sock, attempt, writing=writing)
 
-    async def sock_recv(self, sock: socket.socket, nbytes: int) -> bytes:
-        """Receive up to `nbytes` bytes."""
-        return await self._sock_io(sock, lambda: sock.recv(nbytes), writing=False)
+    async def sock_recv(self, sock: socket.socket, n: int) -> bytes:
+        """Receive up to `n` bytes."""
+        return await self._sock_io(sock, lambda: sock.recv(n), writing=False)
 
     async def sock_recv_into(self, sock: socket.socket, buf: Any) -> int:
         """Receive into a buffer; return how many bytes came."""
@@ -475,7 +475,11 @@ class StreamsMixin(_core.LoopCore, private.BaseLoop):  # type: ignore[misc]  # p
             except (BlockingIOError, InterruptedError):
                 done = False
             while not done:
-                done = await self._wait_for_fd(sock.fileno(), send_block, writing=True, lost=lost)
+                if lost is None:
+                    done = await self._wait_for_sock(sock, send_block, writing=True)
+                else:  # it is a transport's, which is told of its end by itself
+                    fd = sock.fileno()
+                    done = await self._wait_for_fd(fd, send_block, writing=True, lost=lost)
         except OSError as error:
             if sent == 0:  # not a file that can be mapped, for one
                 raise asyncio.SendfileNotAvailableError("os.sendfile call failed") from error
