@@ -4,18 +4,36 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
 import cuvee
-from tests.loop.support import Contexts
+from tests.loop.support import Contexts, nothing_stays_open
 
 MakeLoop = Callable[[], asyncio.AbstractEventLoop]
 FACTORIES: dict[str, MakeLoop] = {
     "cuvee": cuvee.new_event_loop,
     "asyncio": asyncio.SelectorEventLoop,
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _first_loop() -> None:
+    """With the first loop, libuv opens a few descriptors once per process."""
+    cuvee.new_event_loop().close()
+
+
+@pytest.fixture(autouse=True)
+def _leak_check() -> Iterator[None]:
+    """No test of a loop leaves a descriptor behind."""
+    with nothing_stays_open() if sys.platform == "linux" else nullcontext():
+        yield
 
 
 @pytest.fixture(params=FACTORIES)
@@ -50,3 +68,19 @@ def contexts(loop: asyncio.AbstractEventLoop) -> Contexts:
     contexts = Contexts()
     loop.set_exception_handler(contexts.keep)
     return contexts
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of its own for localhost, with its key, in one file."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl to make a certificate with")
+    folder = tmp_path_factory.mktemp("tls")
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    command = f"{openssl} req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+    command += f" -addext subjectAltName=DNS:localhost -keyout {key} -out {cert}"
+    subprocess.run(command.split(), check=True, capture_output=True, timeout=60)
+    both = folder / "both.pem"
+    both.write_bytes(key.read_bytes() + cert.read_bytes())
+    return both

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -201,6 +203,13 @@ class Errors:
         return self.contexts[0]
 
 
+def tls_contexts(certificate: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """What a server and its client need."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate)
+    return server, ssl.create_default_context(cafile=str(certificate))
+
+
 async def turns(count: int = 3) -> None:
     """Let the loop turn: what was scheduled has run, and what was readable was read."""
     for _ in range(count):
@@ -230,5 +239,6 @@ __all__ = [
     "run_here",
     "run_on",
     "tcp_pair",
+    "tls_contexts",
     "turns",
 ]

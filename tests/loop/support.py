@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -52,6 +55,20 @@ def open_files() -> dict[int, str]:
         except FileNotFoundError:
             pass  # the descriptor of the listing itself
     return files
+
+
+@contextlib.contextmanager
+def nothing_stays_open() -> Iterator[None]:
+    """Compare the open descriptors before and after.
+
+    That takes in libuv's handles: a loop with one left could not be closed, and its epoll would stay.
+    """
+    before = open_files()
+    yield
+    if open_files() != before:
+        gc.collect()  # what a failure, or a loop that was dropped, leaves in cycles
+    after = open_files()
+    assert after == before, (after.items() - before.items(), before.items() - after.items())
 
 
 class Script:

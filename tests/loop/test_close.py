@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import re
 import select
 import shutil
@@ -18,16 +19,22 @@ import pytest
 
 import cuvee
 from tests.loop.conftest import FACTORIES
-from tests.loop.support import Script, linux_only, open_files, turn
+from tests.loop.support import Script, linux_only, nothing_stays_open, open_files, turn
 
 kinds = pytest.mark.parametrize("kind", FACTORIES)
 
 
-@pytest.fixture
-def _warm() -> None:
-    """libuv opens a few descriptors once per process, with the first loop."""
-    cuvee.new_event_loop().close()
-    gc.collect()
+@linux_only
+def test_the_check_after_every_test_sees_what_stays_open() -> None:
+    """The one that conftest.py makes."""
+    with pytest.raises(AssertionError, match="pipe:"), nothing_stays_open():
+        pipe = os.pipe()
+    os.close(pipe[0])
+    os.close(pipe[1])
+    with nothing_stays_open():
+        loop = cuvee.new_event_loop()
+        turn(loop)
+        loop.close()
 
 
 @linux_only
@@ -75,7 +82,6 @@ def test_closed_with_everything_open(running: str) -> None:
 
 
 @linux_only
-@pytest.mark.usefixtures("_warm")
 @pytest.mark.parametrize("used", [False, True])
 def test_many_loops_one_after_another(used: bool) -> None:
     before = open_files()
@@ -91,7 +97,6 @@ def test_many_loops_one_after_another(used: bool) -> None:
 
 
 @linux_only
-@pytest.mark.usefixtures("_warm")
 def test_many_loops_at_once() -> None:
     before = open_files()
     loops = [cuvee.new_event_loop() for _ in range(50)]
@@ -104,7 +109,6 @@ def test_many_loops_at_once() -> None:
 
 
 @linux_only
-@pytest.mark.usefixtures("_warm")
 @pytest.mark.filterwarnings("ignore:unclosed event loop")
 def test_a_loop_that_is_dropped_closes_itself() -> None:
     before = open_files()

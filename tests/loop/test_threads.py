@@ -46,6 +46,47 @@ def test_many_threads(loop: asyncio.AbstractEventLoop) -> None:
         assert [number for origin, number in calls if origin == thread] == list(range(each))
 
 
+@pytest.mark.parametrize("seconds", [None, pytest.param(60, marks=pytest.mark.full)])
+def test_threads_that_never_rest(loop: asyncio.AbstractEventLoop, seconds: float | None) -> None:
+    """Nothing is lost, nothing comes twice, and each thread's calls keep their order; the loop falls
+    asleep in between, since a thread has so many calls under way at the most."""
+    threads, each, under_way = 8, 20_000, 500
+    sent = [0] * threads
+    came = [0] * threads
+    wrong: list[tuple[int, int]] = []
+    room = [threading.Semaphore(under_way) for _ in range(threads)]
+    until = time.monotonic() + seconds if seconds else None
+
+    def receive(thread: int, number: int) -> None:
+        if number != came[thread]:
+            wrong.append((thread, number))
+        came[thread] += 1
+        room[thread].release()
+
+    def goes_on(thread: int) -> bool:
+        return time.monotonic() < until if until else sent[thread] < each
+
+    def send(thread: int) -> None:
+        while goes_on(thread):
+            room[thread].acquire()
+            loop.call_soon_threadsafe(receive, thread, sent[thread])
+            sent[thread] += 1
+
+    workers = [threading.Thread(target=send, args=(number,)) for number in range(threads)]
+
+    def end() -> None:
+        for worker in workers:
+            worker.join()
+        loop.call_soon_threadsafe(loop.stop)
+
+    for thread in (*workers, closer := threading.Thread(target=end)):
+        thread.start()
+    loop.run_forever()
+    closer.join(WAIT)
+    assert wrong == []
+    assert came == sent and min(came) > 0
+
+
 def test_wakes_a_loop_that_waits(loop: asyncio.AbstractEventLoop) -> None:
     """Again and again, each time from a wait that nothing else would end."""
     waiting = threading.Semaphore(0)

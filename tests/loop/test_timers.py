@@ -83,6 +83,32 @@ def test_never_early(own_loop: asyncio.AbstractEventLoop) -> None:
     assert min(late) >= 0
 
 
+@pytest.mark.parametrize("batches", [3, pytest.param(100, marks=pytest.mark.full)])
+def test_none_of_many_is_early(own_loop: asyncio.AbstractEventLoop, batches: int) -> None:
+    """Of ten thousand at a time, so that the loop waits, and rounds, often between them."""
+    delays = random.Random(batches)
+    early: list[float] = []
+    fired = 0
+
+    def fire(when: float) -> None:
+        nonlocal fired
+        fired += 1
+        if own_loop.time() < when:
+            early.append(when)
+
+    for _ in range(batches):
+        for _ in range(5_000):
+            when = own_loop.time() + delays.random() * 0.05
+            own_loop.call_at(when, fire, when)
+            delay = delays.random() * 0.05
+            when = own_loop.time() + delay
+            own_loop.call_later(delay, fire, when)
+        own_loop.call_later(0.05, own_loop.stop)
+        own_loop.run_forever()
+    assert fired == batches * 10_000
+    assert early == []
+
+
 def test_a_loop_that_waits_for_one_timer_after_another(own_loop: asyncio.AbstractEventLoop) -> None:
     async def main() -> None:
         for delay in (0.0001, 0.0009, 0.001, 0.0011, 0.0019):

@@ -6,10 +6,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import shutil
 import socket
 import ssl
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,30 +23,8 @@ from tests.loop.streams_support import (
     on_both_loops,
     run_here,
     run_on,
+    tls_contexts,
 )
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of its own for localhost, with its key, in one file."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("no openssl to make a certificate with")
-    folder = tmp_path_factory.mktemp("tls")
-    key, cert = folder / "key.pem", folder / "cert.pem"
-    command = f"{openssl} req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
-    command += f" -addext subjectAltName=DNS:localhost -keyout {key} -out {cert}"
-    subprocess.run(command.split(), check=True, capture_output=True, timeout=60)
-    both = folder / "both.pem"
-    both.write_bytes(key.read_bytes() + cert.read_bytes())
-    return both
-
-
-def tls_contexts(certificate: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """What a server and its client need."""
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(certificate)
-    return server, ssl.create_default_context(cafile=str(certificate))
 
 
 @on_both_loops
