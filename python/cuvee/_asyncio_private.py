@@ -76,6 +76,11 @@ asyncio.constants._SendfileMode: that sendfile() may be tried on a stream
     TRY_NATIVE
 asyncio.sslproto.SSLProtocol: the transport that the application sees
     _app_transport
+asyncio.sslproto.SSLProtocol: TLS, of which three methods are replaced, and what those use
+    _app_protocol _app_protocol_buffer_updated _app_protocol_get_buffer _app_writing_paused
+    _call_eof_received _control_app_writing _do_read _do_read__buffered _do_read__copied _incoming
+    _outgoing _process_outgoing _ssl_buffer _ssl_buffer_view _ssl_writing_paused _sslobj
+    _start_shutdown _transport _write_backlog
 asyncio.streams.StreamReaderProtocol: where its reader is
     _stream_reader_wr
 asyncio.streams.StreamReader: what feed_data() changes
