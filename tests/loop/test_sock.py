@@ -420,3 +420,32 @@ def test_a_refused_connection_leaves_no_cycle(factory) -> None:
         run_on(factory, main())
     finally:
         gc.enable()
+
+
+class BehavesLikeASocket:
+    """All that a socket does, without being one."""
+
+    __slots__ = ("_sock",)
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._sock, name)
+
+
+@on_both_loops
+def test_what_behaves_like_a_socket_can_be_waited_for(factory) -> None:
+    async def main() -> bytes:
+        loop = asyncio.get_running_loop()
+        client, server = tcp_pair()
+        with client, server:
+            client.setblocking(False)
+            server.setblocking(False)
+            alike = BehavesLikeASocket(server)
+            receiving = asyncio.create_task(loop.sock_recv(alike, 100))  # type: ignore[arg-type]
+            await turns()
+            await loop.sock_sendall(client, b"hello")
+            return await receiving
+
+    assert run_on(factory, main()) == b"hello"
