@@ -487,8 +487,7 @@ class StreamsMixin(_core.LoopCore, private.BaseLoop):  # type: ignore[misc]  # p
                 raise ConnectionError("socket is not connected", errno.ENOTCONN) from error
             raise
         finally:
-            if sent > 0:
-                os.lseek(source, offset + sent, os.SEEK_SET)
+            os.lseek(source, offset + sent, os.SEEK_SET)
         return sent
 
     async def _sock_sendfile_native(

@@ -395,6 +395,20 @@ def test_empty_file_sends_nothing(tmp_path: Path) -> None:
     run_here(main())
 
 
+def test_sendfile_of_nothing_leaves_the_position_at_the_offset(tmp_path: Path) -> None:
+    """So the documentation says; asyncio does it since 3.14 only."""
+    (tmp_path / "file").write_bytes(bytes(100))
+
+    async def main() -> None:
+        first, second = tcp_pair()
+        with (tmp_path / "file").open("rb") as file:
+            assert await asyncio.get_running_loop().sock_sendfile(first, file, offset=100) == 0
+            assert file.tell() == 100
+        close_all(first, second)
+
+    run_here(main())
+
+
 @on_both_loops
 def test_a_refused_connection_leaves_no_cycle(factory) -> None:
     """Its exception is gone with the last name for it, not with the next collection."""
