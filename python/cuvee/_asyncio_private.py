@@ -154,7 +154,6 @@ BASE_FIELDS = (
 )
 
 base_create_task = asyncio.BaseEventLoop.create_task
-set_running_loop: Callable[[asyncio.AbstractEventLoop | None], None] = events._set_running_loop
 get_running_loop = events._get_running_loop
 
 # The WeakSet that every waiting task enters; 3.14 has a linked list in C.
@@ -166,6 +165,11 @@ elif sys.version_info < (3, 14):
 
 # Parameters of _format_callback_source: 3.13.4 and 3.14 take `debug` and hide arguments without it.
 _FORMAT_TAKES_DEBUG = "debug" in format_helpers._format_callback_source.__code__.co_varnames
+
+
+def set_running_loop(loop: asyncio.AbstractEventLoop | None) -> None:
+    """Say which loop runs in this thread."""
+    events._set_running_loop(loop)  # asked for each time: a program may replace it
 
 
 def extract_stack(frame: FrameType) -> traceback.StackSummary:
