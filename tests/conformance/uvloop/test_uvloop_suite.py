@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.conformance.listed import parameters
+from tests.conformance.process import Worker
 from tests.conformance.uvloop import suite
 from tests.conformance.uvloop.left_out import LEFT_OUT
 
@@ -14,25 +16,15 @@ NAMES = suite.names()
 
 
 @pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[suite.Worker]:
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """The process that runs the tests."""
-    folder = tmp_path_factory.mktemp("uvloop")
-    suite.unpack(folder)
-    worker = suite.Worker(folder)
-    yield worker
-    worker.close()
+    with suite.start(tmp_path_factory.mktemp("uvloop")) as worker:
+        yield worker
 
 
-def items() -> Iterator[object]:
-    for name in NAMES:
-        reason = LEFT_OUT.get(name)
-        marks = [] if reason is None else [pytest.mark.xfail(strict=True, reason=reason)]
-        yield pytest.param(name, marks=marks, id=name)
-
-
-@pytest.mark.parametrize("name", list(items()))
-def test_uvloop(worker: suite.Worker, name: str) -> None:
-    said = worker.ask(name, suite.SHORT_LIMIT if name in LEFT_OUT else suite.LIMIT)
+@pytest.mark.parametrize(("name", "limit"), parameters(NAMES, LEFT_OUT))
+def test_uvloop(worker: Worker, name: str, limit: float) -> None:
+    said = worker.ask(name, limit)
     if said["outcome"] == "skipped":
         pytest.skip(said["text"] or "it leaves itself out")
     assert said["outcome"] == "passed", said["text"]
@@ -46,7 +38,7 @@ def test_left_out_exists() -> None:
     assert set(LEFT_OUT) <= set(NAMES)
 
 
-def test_the_loops_are_ours(worker: suite.Worker) -> None:
+def test_the_loops_are_ours(worker: Worker) -> None:
     said = worker.ask("test_base.TestBaseUV.test_call_soon_1")
     assert said["runs_on_a_loop"] and said["loops"] == {"cuvee.loop.Loop": 1}
 

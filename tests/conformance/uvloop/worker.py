@@ -1,21 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""The process in which uvloop's tests run; it knows nothing of pytest.
+"""The process in which uvloop's tests run.
 
-    python worker.py FOLDER
+    python -m tests.conformance.uvloop.worker
 
-reads names of tests, one a line, and answers each with a line of JSON: its outcome, what it had to
-say, and the types of the loops that were made meanwhile. To the name `list` it answers all names.
-What the tests themselves print goes to standard error.
+Its working folder is the one where they are unpacked.
 """
 
 from __future__ import annotations
 
-import asyncio
-import collections
-import faulthandler
 import importlib
-import json
-import os
 import sys
 import traceback
 import unittest
@@ -24,25 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-made: collections.Counter[str] = collections.Counter()
-
-
-def count_loops() -> None:
-    """Keep the type of every loop that is made in this process from now on."""
-
-    def count(loop: type[asyncio.AbstractEventLoop]) -> None:
-        original = loop.__init__
-
-        def counting_init(self: Any, *args: Any, **kwargs: Any) -> None:
-            made[f"{type(self).__module__}.{type(self).__qualname__}"] += 1
-            original(self, *args, **kwargs)
-
-        loop.__init__ = counting_init  # type: ignore[method-assign]
-
-    import cuvee.loop
-
-    count(cuvee.loop.Loop)
-    count(asyncio.SelectorEventLoop)
+from tests.conformance.answers import Result, count_loops, serve
 
 
 def implementation(name: str) -> None:
@@ -76,26 +51,6 @@ def find_tests(folder: Path) -> dict[str, unittest.TestCase | None]:
     return found
 
 
-class Result(unittest.TestResult):
-    """Keeps what a test came to, and what it said."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reason = ""
-
-    def addSkip(self, test: unittest.TestCase, reason: str) -> None:
-        super().addSkip(test, reason)
-        self.reason = reason
-
-    def outcome(self) -> tuple[str, str]:
-        """Return one word and the text that belongs to it."""
-        problems = [text for _, text in self.failures + self.errors]
-        problems += [f"{test} was expected to fail" for test in self.unexpectedSuccesses]
-        if problems:
-            return "failed", "\n".join(problems)
-        return ("skipped", self.reason) if self.skipped else ("passed", "")
-
-
 def run_file(name: str) -> tuple[str, str]:
     """Say why a file cannot be imported."""
     try:
@@ -117,33 +72,19 @@ def run_test(test: unittest.TestCase) -> tuple[str, str]:
     return outcome, text
 
 
-def answer(name: str, test: unittest.TestCase | None) -> dict[str, Any]:
-    """Run a test and say all there is to say about it."""
-    made.clear()
+def run(name: str, test: unittest.TestCase | None) -> dict[str, Any]:
+    """Run a test and say what it came to."""
     outcome, text = run_file(name) if test is None else run_test(test)
     with_loop: type = importlib.import_module("uvloop._testbase").UVTestCase
-    return {
-        "outcome": outcome,
-        "text": text,
-        "loops": dict(made),
-        "runs_on_a_loop": isinstance(test, with_loop),
-    }
+    return {"outcome": outcome, "text": text, "runs_on_a_loop": isinstance(test, with_loop)}
 
 
 def main(folder: Path) -> None:
-    """Answer names until there are no more."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    faulthandler.enable()
-    sys.path.insert(0, str(folder / "tests"))
+    """Answer for the tests of a folder."""
+    sys.path.insert(0, str(folder))
     count_loops()
-    tests = find_tests(folder / "tests")
-    for line in sys.stdin:
-        name = line.strip()
-        said = list(tests) if name == "list" else answer(name, tests[name])
-        answers.write(json.dumps(said) + "\n")
-        answers.flush()
+    serve(find_tests(folder), run)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path.cwd() / "tests")
