@@ -1,14 +1,15 @@
 #!/bin/bash
-# python314.sh [pytest arguments]: the tests on CPython 3.14 and on its debug build.
+# python314.sh [pytest arguments]: the tests on CPython 3.14 and on its debug build, or on PYTHONS.
 #
 # Both come from Debian sid, which debootstrap puts into a folder of the cache once (about a minute
-# and 740 MB). Ends with status 77, and the reason in the last line, where that can't be had.
+# and 800 MB), with CPython's own tests. Ends with status 77, and the reason in the last line, where that
+# can't be had.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
 cache=${CUVEE_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/cuvee}
 root=$cache/debian-sid
-packages=python3,python3-dev,python3-venv,python3-dbg,gcc,libc6-dev,make,pkg-config,procps
+packages=python3,python3-dev,python3-venv,python3-dbg,libpython3.14-testsuite,gcc,libc6-dev,make,pkg-config,procps
 
 skip() {
     echo "Python 3.14: skipped: $*"
@@ -20,14 +21,14 @@ skip() {
 sh tools/system_tools.sh debootstrap || skip "there is no debootstrap"
 unshare --mount true 2>/dev/null || skip "mount namespaces are not allowed here"
 
-if [ ! -e "$root/.complete" ]; then
+if [ "$(cat "$root/.complete" 2>/dev/null)" != "$packages" ]; then
     rm -rf "$root"
     mkdir -p "$root"
     log=$cache/debootstrap.log
     if ! timeout 600 debootstrap --variant=minbase --include="$packages" sid "$root" >"$log" 2>&1; then
         skip "debootstrap failed: $(grep -E '^(E|W):' "$log" | tail -n 1)"
     fi
-    touch "$root/.complete"
+    echo "$packages" >"$root/.complete"
 fi
 for name in python3.14 python3.14-dbg; do
     [ -x "$root/usr/bin/$name" ] || skip "Debian sid has no $name any more"
@@ -66,7 +67,7 @@ cat >"$root/cuvee/run.sh" <<'END'
 cd /cuvee/tree || exit 1
 export HOME=/root LANG=C.UTF-8
 failed=0
-for name in python3.14-dbg python3.14; do
+for name in ${PYTHONS:-python3.14-dbg python3.14}; do
     debug=0
     [ "$name" = python3.14-dbg ] && debug=1
     echo "== $name"
