@@ -69,11 +69,12 @@ call_task(cv_state_t *state, PyObject *task, PyCFunction method, PyObject *name)
     return PyObject_CallMethodNoArgs(task, name);
 }
 
+/* The cycle is called when the task is done, in the context of the request. */
 static int
-watch_task(CycleObject *cycle, PyObject *task)
+watch_task(CycleObject *cycle, PyObject *task, PyObject *context)
 {
     cv_service_t *service = cycle->service;
-    PyObject *args[] = {task, (PyObject *)cycle, service->context};
+    PyObject *args[] = {task, (PyObject *)cycle, context};
     PyObject *done = PyObject_VectorcallMethod(service->state->names.add_done_callback, args, 2,
                                                service->state->context_kwnames);
     if (done == NULL) {
@@ -105,12 +106,11 @@ give_up_answer(CycleObject *cycle)
     cv_service_wake(cycle->service);
 }
 
-/* Takes the exception that the application raised, says so, and answers for it. SystemExit and KeyboardInterrupt are
- * the loop's to act on: they are neither reported nor swallowed here, but set again for the caller. */
+/* Says what the application raised, and answers for it; steals the exception. SystemExit and KeyboardInterrupt are the
+ * loop's to act on: they are neither reported nor swallowed here, but set for the caller. */
 static int
-settle_exception(CycleObject *cycle)
+settle_exception(CycleObject *cycle, PyObject *exception)
 {
-    PyObject *exception = cv_error_take();
     bool leaves_loop = PyErr_GivenExceptionMatches(exception, PyExc_SystemExit)
         || PyErr_GivenExceptionMatches(exception, PyExc_KeyboardInterrupt);
     /* Who cancels a request whose client is gone has got what was wanted. */
@@ -133,14 +133,40 @@ settle_result(CycleObject *cycle, PyObject *result)
     cv_service_t *service = cycle->service;
     if (result != Py_None) {
         cv_report_format(service, CV_LOG_ERROR, "ASGI callable should return None, but returned '%S'.", result);
-    } else if (cycle->conn == NULL) {
-        return;
     } else if (!cycle->started) {
         cv_report(service, CV_LOG_ERROR, "ASGI callable returned without starting response.", NULL);
     } else {
         cv_report(service, CV_LOG_ERROR, "ASGI callable returned without completing response.", NULL);
     }
     give_up_answer(cycle);
+}
+
+/* The request did not end as it should: with an exception that is set, if `result` is NULL. What is logged of it is
+ * logged in its context, as if its task did so; `context` is NULL where that is entered already. */
+static int
+settle_failure(CycleObject *cycle, PyObject *result, PyObject *context)
+{
+    PyObject *exception = result == NULL ? cv_error_take() : NULL;
+    bool entered = context != NULL && PyContext_Enter(context) == 0;
+    if (context != NULL && !entered) {
+        PyErr_WriteUnraisable(context);
+    }
+    int status = 0;
+    if (exception != NULL) {
+        status = settle_exception(cycle, exception);
+    } else {
+        settle_result(cycle, result);
+    }
+    if (entered) {
+        PyObject *leaving = status < 0 ? cv_error_take() : NULL;
+        if (PyContext_Exit(context) < 0) {
+            PyErr_WriteUnraisable(context);
+        }
+        if (leaving != NULL) {
+            cv_error_give(leaving);
+        }
+    }
+    return status;
 }
 
 /* The cycle is over: it leaves the service, which may be idle now. */
@@ -157,44 +183,41 @@ close_cycle(CycleObject *cycle)
     Py_DECREF(cycle);
 }
 
+/* `context` is NULL where it is entered already. */
 static int
-settle(CycleObject *cycle, PyObject *task)
+settle(CycleObject *cycle, PyObject *task, PyObject *context)
 {
     cv_state_t *state = cycle->service->state;
     int status = 0;
     PyObject *result = call_task(state, task, state->task_result, state->names.result);
-    if (result == NULL) {
-        status = settle_exception(cycle);
-    } else {
-        if (result != Py_None || cycle->conn != NULL) {
-            settle_result(cycle, result);
-        }
-        Py_DECREF(result);
+    if (result != Py_None || cycle->conn != NULL) {
+        status = settle_failure(cycle, result, context);
     }
+    Py_XDECREF(result);
     close_cycle(cycle);
     return status;
 }
 
 /* Ends a cycle that has no task to wait for; an exception is set. */
 static int
-abandon(CycleObject *cycle)
+abandon(CycleObject *cycle, PyObject *context)
 {
-    int status = settle_exception(cycle);
+    int status = settle_failure(cycle, NULL, context);
     close_cycle(cycle);
     return status;
 }
 
 /* The task was started: it is done already, or will say when it is. */
 static int
-follow_task(CycleObject *cycle, PyObject *task)
+follow_task(CycleObject *cycle, PyObject *task, PyObject *context)
 {
     cv_state_t *state = cycle->service->state;
     PyObject *done = call_task(state, task, state->task_done, state->names.done);
     Py_XDECREF(done);
     if (done == Py_True) {
-        return settle(cycle, task);
+        return settle(cycle, task, context);
     }
-    return done == NULL || watch_task(cycle, task) < 0 ? abandon(cycle) : 0;
+    return done == NULL || watch_task(cycle, task, context) < 0 ? abandon(cycle, context) : 0;
 }
 
 int
@@ -211,12 +234,9 @@ cv_task_start(CycleObject *cycle)
         task = create_task(service, coroutine, context);
         Py_DECREF(coroutine);
     }
+    int status = task == NULL ? abandon(cycle, context) : follow_task(cycle, task, context);
+    Py_XDECREF(task);
     Py_XDECREF(context);
-    if (task == NULL) {
-        return abandon(cycle);
-    }
-    int status = follow_task(cycle, task);
-    Py_DECREF(task);
     return status;
 }
 
@@ -231,7 +251,7 @@ cv_task_done(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnam
     if (cycle->task != args[0]) {
         Py_RETURN_NONE; /* settled already */
     }
-    if (settle(cycle, args[0]) < 0) {
+    if (settle(cycle, args[0], NULL) < 0) {
         /* The task's own step has raised it into the loop already. */
         PyErr_Clear();
     }

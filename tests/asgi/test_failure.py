@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import traceback
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from tests.conftest import Serve
 from tests.support.asgi import App, Notes, Receive, Scope, Send, respond
 from tests.support.raw import Response
-from tests.support.server import traceback_text
+from tests.support.server import LOGGER, traceback_text
 
 START: dict[str, Any] = {"type": "http.response.start", "status": 200, "headers": []}
 
@@ -317,3 +318,45 @@ def test_system_exit_leaves_the_loop(serve: Serve, kind: type[BaseException], tu
             assert failure.args == (7,)
         server.log.lines()
         server.leftover.clear()
+
+
+word: contextvars.ContextVar[str] = contextvars.ContextVar("word", default="unset")
+
+
+async def fail_with_a_word(scope: Scope, receive: Receive, send: Send) -> None:
+    """Set a context variable and fail, in the first step or behind it."""
+    word.set(scope["path"])
+    if scope["path"] == "/later":
+        await asyncio.sleep(0)
+    raise Deliberate
+
+
+async def return_with_a_word(scope: Scope, receive: Receive, send: Send) -> None:
+    """Set a context variable and answer nothing."""
+    word.set(scope["path"])
+    if scope["path"] == "/later":
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("app", [fail_with_a_word, return_with_a_word])
+def test_what_is_logged_of_a_request_is_logged_in_its_context(
+    serve: Serve, notes: Notes, app: App
+) -> None:
+    """As programs expect that put the id of a request into each line, and tools like Sentry."""
+
+    def note(record: logging.LogRecord) -> bool:
+        if record.levelno == logging.ERROR:
+            notes.put(word.get())
+        return True
+
+    logger = logging.getLogger(LOGGER)
+    logger.addFilter(note)
+    try:
+        with serve(app) as server:
+            for path in ("/at-once", "/later"):
+                with server.connect() as client:
+                    assert client.ask(path).status == 500
+                assert notes.get() == path
+                server.log.expect("ASGI", logging.ERROR)
+    finally:
+        logger.removeFilter(note)
