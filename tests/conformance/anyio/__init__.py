@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""anyio's own tests on cuvee's loop."""
