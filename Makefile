@@ -24,7 +24,9 @@ endif
 BIN := $(VENV)/bin
 DEMO_PORT ?= 8000
 # Programs that some tests need: without one they are skipped, with the reason.
-SYSTEM_TOOLS ?= chromium
+SYSTEM_TOOLS ?= chromium postgresql redis-server rabbitmq-server
+# What tests/libraries imports, the same way; empty where it can't be installed.
+LIBRARIES ?= requirements/libraries.txt
 ARGS ?=
 TESTS ?= tests examples
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -56,7 +58,11 @@ $(VENV)/.test-tools: $(TEST_REQUIREMENTS) $(VENV)/.build-tools
 	@$(BIN)/python -m pip install -qq -r requirements/test.txt
 	@touch $@
 
-$(VENV)/.lint-tools: requirements/lint.txt $(TEST_REQUIREMENTS) $(VENV)/.build-tools
+$(VENV)/.libraries: $(LIBRARIES) $(VENV)/.test-tools
+	@$(BIN)/python -m pip install -qq -r $(LIBRARIES)
+	@touch $@
+
+$(VENV)/.lint-tools: requirements/lint.txt requirements/libraries.txt $(TEST_REQUIREMENTS) $(VENV)/.build-tools
 	@$(BIN)/python -m pip install -qq -r requirements/lint.txt
 	@touch $@
 
@@ -69,7 +75,7 @@ build: $(VENV)/.built
 demo: $(VENV)/.built $(VENV)/.demo-tools
 	@exec $(BIN)/cuvee main:app --app-dir examples/fastapi_demo --port $(DEMO_PORT)
 
-test: $(VENV)/.built $(VENV)/.test-tools
+test: $(VENV)/.built $(VENV)/.test-tools $(if $(LIBRARIES),$(VENV)/.libraries)
 	@sh tools/system_tools.sh $(SYSTEM_TOOLS) || true
 	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
 
@@ -110,7 +116,7 @@ asan: $(VENV)/.test-tools
 leaks: $(VENV)/.built $(VENV)/.test-tools
 	@$(BIN)/python -m pytest tests/leaks --full $(ARGS)
 
-full: check c-test asan
+full: check c-test asan $(if $(LIBRARIES),$(VENV)/.libraries)
 	@sh tools/system_tools.sh $(SYSTEM_TOOLS) || true
 	@$(BIN)/python -m pytest $(TESTS) --full $(ARGS)
 

@@ -71,7 +71,7 @@ for name in ${PYTHONS:-python3.14-dbg python3.14}; do
     debug=0
     [ "$name" = python3.14-dbg ] && debug=1
     echo "== $name"
-    if CUVEE_DEBUG=$debug make -s test PYTHON=$name SYSTEM_TOOLS=; then
+    if CUVEE_DEBUG=$debug make -s test PYTHON=$name SYSTEM_TOOLS= LIBRARIES=; then
         echo "== $name: passed"
     else
         echo "== $name: FAILED"

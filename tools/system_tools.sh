@@ -4,7 +4,7 @@
 missing=
 for name in "$@"; do
     command -v "$name" >/dev/null 2>&1 && continue
-    dpkg -s "$name" >/dev/null 2>&1 && continue
+    dpkg -s "$name" 2>/dev/null | grep -q '^Status: .* installed$' && continue
     missing="$missing $name"
 done
 [ -n "$missing" ] || exit 0

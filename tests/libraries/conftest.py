@@ -6,13 +6,15 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
-import trustme
 
 import cuvee
 from tests.support import services
+
+if TYPE_CHECKING:
+    import trustme
 
 S = TypeVar("S", bound=services.Service)
 
@@ -26,6 +28,9 @@ def _first_loop() -> None:
 @pytest.fixture(scope="session")
 def authority() -> trustme.CA:
     """Who has signed the certificates of all servers."""
+    pytest.importorskip("trustme")
+    import trustme
+
     return trustme.CA()
 
 

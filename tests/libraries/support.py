@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 from collections.abc import Awaitable, Callable, Coroutine
@@ -20,9 +21,13 @@ MANY = 50
 """So many tasks use a library together."""
 
 
-def open_files() -> int:
-    """Count the descriptors of this process."""
-    return len(os.listdir("/dev/fd"))
+def open_files() -> dict[str, str]:
+    """Return the descriptors of this process, and what each is of."""
+    found = {}
+    for number in os.listdir("/dev/fd"):
+        with contextlib.suppress(OSError):  # the one that the folder was read by
+            found[number] = os.readlink(f"/dev/fd/{number}")
+    return found
 
 
 def run_clean(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
@@ -50,7 +55,8 @@ def run_clean(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
         result = runner.run(bounded())
     gc.collect()
     assert not told, told
-    assert open_files() == before
+    after = open_files()  # a server that was started again has another pipe than before
+    assert len(after) <= len(before), after.items() - before.items()
     return result
 
 

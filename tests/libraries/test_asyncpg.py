@@ -8,8 +8,11 @@ import datetime
 import io
 import ssl
 
-import asyncpg
 import pytest
+
+pytest.importorskip("asyncpg")
+
+import asyncpg
 
 from tests.libraries.support import MANY, run_clean, until, until_it_works
 from tests.support.services import PostgreSQL

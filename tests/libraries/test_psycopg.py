@@ -6,8 +6,11 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import psycopg
 import pytest
+
+pytest.importorskip("psycopg")
+
+import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from tests.libraries.support import MANY, run_clean, until, until_it_works

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("redis")
+
 from redis import asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -81,7 +84,8 @@ def test_over_tls(redis_server: Redis, authority_file: Path) -> None:
     async def main() -> None:
         options: dict[str, Any] = {"ssl": True, "ssl_ca_certs": str(authority_file)}
         options |= {"ssl_min_version": ssl.TLSVersion.TLSv1_3}
-        async with redis.Redis(host="127.0.0.1", port=redis_server.tls_port, **options) as client:
+        options |= {"host": redis_server.host, "port": redis_server.tls_port}
+        async with redis.Redis(**options) as client:
             await talk(client)
 
     run_clean(main())
@@ -97,7 +101,8 @@ def test_many_tasks_over_a_pool(redis_server: Redis) -> None:
             async def one(number: int) -> bytes:
                 await client.set(f"key {number}", number)
                 async with client.pipeline() as pipe:
-                    pipe.incr("count").get(f"key {number}")
+                    pipe.incr("count")
+                    pipe.get(f"key {number}")
                     found: bytes = (await pipe.execute())[1]
                     return found
 
