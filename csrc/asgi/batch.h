@@ -8,9 +8,9 @@
  * held is written when its connection has a full write, when the turn ends, and at the latest with the next piece a
  * millisecond after the first.
  *
- * A step that is slow before it sends holds up what the steps before it have sent. It cannot be foretold, but slow steps
- * seldom come alone, and the requests that arrived meanwhile are the next batch: after one, all routes write at once for
- * as many pieces as its time pays for.
+ * A step that is slow before it sends holds up what the steps before it have sent. It cannot be foretold, but slow
+ * steps seldom come alone, and the requests that arrived meanwhile are the next batch: after one, all routes write at
+ * once for as many pieces as its time pays for.
  *
  * Owns:    nothing.
  * Thread:  loop thread.

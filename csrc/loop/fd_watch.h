@@ -2,8 +2,8 @@
  *
  * add_reader, add_writer and C watches: what the loop knows of descriptors.
  *
- * A table by descriptor. Those of others stand in a watch list of our own (poller.h) that libuv polls as one descriptor;
- * the sockets of transports in libuv's (own_watch.h).
+ * A table by descriptor. Those of others stand in a watch list of our own (poller.h) that libuv polls as one
+ * descriptor; the sockets of transports in libuv's (own_watch.h).
  *
  * Owns:    the watch list, and a strong reference to each reader and writer handle.
  * Borrows: C watches and transports, which their owners take out.

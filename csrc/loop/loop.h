@@ -127,8 +127,8 @@ void cv_loop_handle_error(PyObject *loop, const char *message, PyObject *source)
 
 /* A watch of a transport's socket. Level-triggered. `ready` is called in the poll phase, with the GIL held, with the
  * UV_READABLE and UV_WRITABLE bits that are set (errors and hang-ups set both that are watched); it may set or drop any
- * watch, its own included. Somebody may close the descriptor behind the transport's back (own_watch.h): then it is called
- * once more, from outside the poll phase. */
+ * watch, its own included. Somebody may close the descriptor behind the transport's back (own_watch.h): then it is
+ * called once more, from outside the poll phase. */
 typedef struct cv_loop_watch {
     void (*ready)(struct cv_loop_watch *watch, int events);
 } cv_loop_watch_t;

@@ -5,8 +5,8 @@
  *
  * A number has a uv_poll_t from its first watch until the loop is closed: sockets come and go, their numbers stay few.
  * libuv tells the kernel with the next poll and aborts where that fails. So what was started since is looked at before
- * each poll: a descriptor that somebody has closed behind its transport's back is not watched, and its transport is told
- * that it is ready, and finds the error.
+ * each poll: a descriptor that somebody has closed behind its transport's back is not watched, and its transport is
+ * told that it is ready, and finds the error.
  *
  * Owns:    the uv_poll_t and its memory; the loop's close() closes it.
  * Borrows: the watch, from start to stop.

@@ -6,8 +6,8 @@
 
 #include "py/errors.h"
 
-/* A small read goes into the shared buffer and is copied: that costs less than bytes that are cut afterwards. A large one
- * costs more to copy. A stream that brings so much at a time is read into bytes, with room for more than that. */
+/* A small read goes into the shared buffer and is copied: that costs less than bytes that are cut afterwards. A large
+ * one costs more to copy. A stream that brings so much at a time is read into bytes, with room for more than that. */
 #define LARGE_READ 32768
 #define LARGE_ROOM 65536
 
