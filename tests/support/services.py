@@ -101,6 +101,7 @@ class Service:
     def run(self, command: list[str]) -> subprocess.Popen[str]:
         """Start a program in the folder, as the user of the service."""
         user, environment = self._user, dict(os.environ)
+        environment.pop("LD_PRELOAD", None)  # a sanitizer is for us, not for servers
         environment.update(self.environment, HOME=str(self.folder), LC_ALL="C.UTF-8")
         if user is not None:
             for path in (self.folder, *self.folder.iterdir()):

@@ -16,7 +16,10 @@ LEFT_OUT = {
 }
 
 if sys.version_info[:2] == (3, 13):
-    LEFT_OUT[
-        "tests/test_sockets.py::TestUDPSocketBackpressure"
-        "::test_cancelled_send_does_not_buffer_the_next_datagram"
-    ] = "fails on asyncio's own loop of 3.13.0 too, whose datagram transport is ours"
+    for name in (
+        "test_send_waits_for_the_os_to_accept_the_datagram",
+        "test_cancelled_send_does_not_buffer_the_next_datagram",
+    ):
+        LEFT_OUT[f"tests/test_sockets.py::TestUDPSocketBackpressure::{name}"] = (
+            "fails on the loop of asyncio of 3.13.0 too, whose datagram transport is ours"
+        )

@@ -31,7 +31,7 @@ ANYIO = Pin(
 HERE = Path(__file__).resolve().parent
 TEST_LIMIT = 30
 """Seconds after which one test has failed, and its process with it."""
-LIMIT = 500
+LIMIT = 900
 """Seconds after which all of it has."""
 
 
