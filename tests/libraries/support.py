@@ -30,11 +30,14 @@ def open_files() -> dict[str, str]:
     return found
 
 
-def run_clean(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
+def run_clean(
+    main: Coroutine[Any, Any, T], *, debug: bool | None = None, count_files: bool = True
+) -> T:
     """Run a coroutine on a new loop of cuvee's; fail if it leaves anything.
 
     That is a task, a descriptor, something told to the exception handler, or (by the filters in
-    pytest.ini, and a collection here) an object that had to be closed.
+    pytest.ini, and a collection here) an object that had to be closed. Descriptors are not counted
+    where a library has threads that open some of their own, and keep them.
     """
     gc.collect()
     before, told = open_files(), []
@@ -56,7 +59,7 @@ def run_clean(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
     gc.collect()
     assert not told, told
     after = open_files()  # a server that was started again has another pipe than before
-    assert len(after) <= len(before), after.items() - before.items()
+    assert not count_files or len(after) <= len(before), after.items() - before.items()
     return result
 
 
