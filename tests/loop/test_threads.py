@@ -50,7 +50,7 @@ def test_many_threads(loop: asyncio.AbstractEventLoop) -> None:
 def test_threads_that_never_rest(loop: asyncio.AbstractEventLoop, seconds: float | None) -> None:
     """Nothing is lost, nothing comes twice, and each thread's calls keep their order; the loop falls
     asleep in between, since a thread has so many calls under way at the most."""
-    threads, each, under_way = 8, 20_000, 500
+    threads, each, under_way = 8, 50_000, 500
     sent = [0] * threads
     came = [0] * threads
     wrong: list[tuple[int, int]] = []
