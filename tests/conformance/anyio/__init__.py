@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: MIT
-"""anyio's own tests on cuvee's loop."""
