@@ -65,6 +65,7 @@ class NamesMixin(private.BaseLoop):
         flags: int = 0,
     ) -> list[Any]:
         """Look up the addresses of a host, as `socket.getaddrinfo` does."""
+        self._check_closed()
         if (
             isinstance(host, str)
             and len(host) <= _LONGEST_LITERAL

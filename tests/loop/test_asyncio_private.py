@@ -130,6 +130,7 @@ BY_CHANCE = {
     "_check_signal",
     "_format_callback",
     "_handle_signal",
+    "_read_ready",
     "_signal_handlers",
 }
 
