@@ -25,8 +25,9 @@ FACTORIES: dict[str, MakeLoop] = {
 
 @pytest.fixture(scope="session", autouse=True)
 def _first_loop() -> None:
-    """With the first loop, libuv opens a few descriptors once per process."""
+    """What is opened once per process is: libuv's descriptors, but no loop that nobody asked for."""
     cuvee.new_event_loop().close()
+    asyncio.set_event_loop(None)  # before 3.14, get_event_loop() would make one
 
 
 @pytest.fixture(autouse=True)
