@@ -69,7 +69,8 @@ def test_over_unix_sockets(tmp_path: Path) -> None:
                 await talk(await anyio.connect_unix(tmp_path / "socket"))
                 group.cancel_scope.cancel()
 
-    run_clean(main())
+    # anyio sets the result of a future whose descriptor has become ready in the same turn.
+    run_clean(main(), provokes="Exception in callback Future.set_result()")
 
 
 def test_over_tls(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> None:
