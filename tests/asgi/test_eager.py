@@ -73,7 +73,9 @@ def check(serve: Serve, setup: Setup, handler: Callable[[], Awaitable[None]]) ->
             assert other.read_response().status == 200
 
 
-@pytest.mark.skipif(not EAGER, reason="tasks start eagerly from Python 3.12 on")
+@pytest.mark.skipif(
+    sys.version_info < (3, 13), reason="3.12.1 crashes in get_coro() of such a task"
+)
 def test_a_handler_that_never_waits_is_over_at_once(serve: Serve, notes: Notes) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await respond(send)
