@@ -12,9 +12,10 @@ done
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     log=$(mktemp)
     export DEBIAN_FRONTEND=noninteractive
+    # Somebody else may be installing something.
+    install="apt-get -o DPkg::Lock::Timeout=300 install -qq -y --no-install-recommends"
     # shellcheck disable=SC2086
-    if { apt-get install -qq -y --no-install-recommends $missing \
-        || { apt-get -qq update && apt-get install -qq -y --no-install-recommends $missing; }; } >"$log" 2>&1; then
+    if { $install $missing || { apt-get -qq update && $install $missing; }; } >"$log" 2>&1; then
         rm -f "$log"
         exit 0
     fi
