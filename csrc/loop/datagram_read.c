@@ -90,11 +90,15 @@ on_read_error(DatagramObject *self)
 
 /* ---- one event -------------------------------------------------------------------------------------------------- */
 
-/* What a protocol did in a callback counts at once: it paused, closed, or stopped the loop. */
+/* What a protocol did in a callback counts at once: it paused, closed, or ended the loop. */
 static bool
 may_read_on(DatagramObject *self)
 {
-    return (self->stream.watched & UV_READABLE) && !((LoopCoreObject *)self->stream.loop)->stopping;
+    if (!(self->stream.watched & UV_READABLE)) {
+        return false;
+    }
+    LoopCoreObject *loop = (LoopCoreObject *)self->stream.loop;
+    return !loop->stopping && loop->fatal == NULL;
 }
 
 static void
@@ -111,12 +115,12 @@ read_many(StreamObject *stream)
             break;
         }
         if (status < 0) {
-            on_read_error(self);
-        } else {
-            hand_over(self, data, address);
-            Py_DECREF(data);
-            Py_DECREF(address);
+            on_read_error(self); /* once for an event: it may be there again */
+            break;
         }
+        hand_over(self, data, address);
+        Py_DECREF(data);
+        Py_DECREF(address);
         count++;
     } while (count < most && may_read_on(self));
     self->reads_many = count > 1;

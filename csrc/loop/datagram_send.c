@@ -127,6 +127,7 @@ send_queue(DatagramObject *self)
         if (status < 0 && on_send_error(self) < 0) {
             cv_loop_handle_error(self->stream.loop, "Exception in callback error_received() of a protocol",
                                  (PyObject *)self);
+            return;
         }
     }
 }

@@ -189,9 +189,9 @@ start_watch(LoopCoreObject *self, cv_fd_entry_t *entry, int fd, cv_loop_watch_t 
 {
     int status = 0;
     if (entry->own == NULL) {
-        entry->own = cv_own_watch_new((PyObject *)self, fd, &status);
+        entry->own = cv_own_watch_new((PyObject *)self, &self->fds.fresh, fd, &status);
     }
-    return status < 0 ? status : cv_own_watch_start(entry->own, &self->fds.fresh, watch, events);
+    return status < 0 ? status : cv_own_watch_start(entry->own, watch, events);
 }
 
 int
@@ -202,7 +202,7 @@ cv_loop_watch(PyObject *loop, cv_loop_watch_t *watch, int fd, int events)
         return -1;
     }
     if (events == 0) {
-        cv_loop_unwatch(loop, fd);
+        cv_loop_unwatch(loop, watch, fd);
         return 0;
     }
     cv_fd_entry_t *entry = make_entry(&self->fds, fd);
@@ -215,17 +215,17 @@ cv_loop_watch(PyObject *loop, cv_loop_watch_t *watch, int fd, int events)
     }
     int status = start_watch(self, entry, fd, watch, events);
     if (status < 0) {
-        cv_loop_unwatch(loop, fd);
+        cv_loop_unwatch(loop, watch, fd);
         return cv_error_set(status);
     }
     return 0;
 }
 
 void
-cv_loop_unwatch(PyObject *loop, int fd)
+cv_loop_unwatch(PyObject *loop, cv_loop_watch_t *watch, int fd)
 {
     cv_fd_entry_t *entry = find_entry(&((LoopCoreObject *)loop)->fds, fd);
-    if (entry != NULL && has_watch(entry)) {
+    if (entry != NULL && has_watch(entry) && entry->own->watch == watch) {
         cv_own_watch_stop(entry->own);
     }
 }
@@ -237,15 +237,18 @@ cv_loop_claim_fd(PyObject *loop, int fd, PyObject *transport)
     if (entry == NULL) {
         return -1;
     }
+    if (has_watch(entry)) { /* of one whose descriptor was closed behind its back: the number is somebody else's now */
+        cv_own_watch_stop(entry->own);
+    }
     entry->transport = transport;
     return 0;
 }
 
 void
-cv_loop_release_fd(PyObject *loop, int fd)
+cv_loop_release_fd(PyObject *loop, int fd, PyObject *transport)
 {
     cv_fd_entry_t *entry = find_entry(&((LoopCoreObject *)loop)->fds, fd);
-    if (entry != NULL) {
+    if (entry != NULL && entry->transport == transport) {
         entry->transport = NULL;
     }
 }

@@ -138,13 +138,13 @@ typedef struct cv_loop_watch {
  * -1: OSError, and nothing is watched. */
 int cv_loop_watch(PyObject *loop, cv_loop_watch_t *watch, int fd, int events);
 
-/* Forgets the watch of `fd`; harmless when there is none, and when `fd` is closed already. Before close(fd). */
-void cv_loop_unwatch(PyObject *loop, int fd);
+/* Forgets this watch of `fd`; harmless when that has another or none, and when it is closed. Before close(fd). */
+void cv_loop_unwatch(PyObject *loop, cv_loop_watch_t *watch, int fd);
 
 /* Says that `fd` belongs to `transport` (borrowed: released before it dies): add_reader and its like then raise
  * RuntimeError for it, as in asyncio, unless the transport is closing. -1: MemoryError. */
 int cv_loop_claim_fd(PyObject *loop, int fd, PyObject *transport);
-void cv_loop_release_fd(PyObject *loop, int fd);
+void cv_loop_release_fd(PyObject *loop, int fd, PyObject *transport);
 
 /* RuntimeError when `fd` is claimed by a transport that is not closing. */
 int cv_loop_check_fd_free(PyObject *loop, int fd);

@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "loop/own_watch.h"
 
-#include <fcntl.h>
+#include <sys/stat.h>
+
+static bool
+is_socket(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
+}
 
 static void
 on_ready(uv_poll_t *poll, int status, int events)
@@ -12,7 +19,9 @@ on_ready(uv_poll_t *poll, int status, int events)
         /* An error of the socket's: libuv stops, and does not say which. Who reads or writes is told by the kernel, and
          * that may be all there is to it: a datagram that nobody took. */
         events = own->events;
-        (void)uv_poll_start(poll, events, on_ready);
+        if (own->watch != NULL) {
+            (void)cv_own_watch_start(own, own->watch, events);
+        }
     }
     if (own->watch != NULL) {
         own->watch->ready(own->watch, events);
@@ -20,7 +29,7 @@ on_ready(uv_poll_t *poll, int status, int events)
 }
 
 cv_own_watch_t *
-cv_own_watch_new(PyObject *loop, int fd, int *out_status)
+cv_own_watch_new(PyObject *loop, cv_list_t *all_fresh, int fd, int *out_status)
 {
     cv_own_watch_t *own = PyMem_Calloc(1, sizeof *own);
     *out_status = own != NULL ? uv_poll_init(cv_loop_uv(loop), &own->poll, fd) : UV_ENOMEM;
@@ -29,6 +38,7 @@ cv_own_watch_new(PyObject *loop, int fd, int *out_status)
         return NULL;
     }
     cv_list_init(&own->fresh);
+    own->all_fresh = all_fresh;
     own->poll.data = loop;
     own->fd = fd;
     return own;
@@ -41,9 +51,9 @@ cv_own_watch_free(cv_own_watch_t *own)
 }
 
 int
-cv_own_watch_start(cv_own_watch_t *own, cv_list_t *fresh, cv_loop_watch_t *watch, int events)
+cv_own_watch_start(cv_own_watch_t *own, cv_loop_watch_t *watch, int events)
 {
-    if (fcntl(own->fd, F_GETFD) < 0) {
+    if (!is_socket(own->fd)) {
         return UV_EBADF;
     }
     int status = uv_poll_start(&own->poll, events, on_ready);
@@ -53,7 +63,7 @@ cv_own_watch_start(cv_own_watch_t *own, cv_list_t *fresh, cv_loop_watch_t *watch
     own->watch = watch;
     own->events = events;
     if (!cv_list_is_linked(&own->fresh)) {
-        cv_list_append(fresh, &own->fresh);
+        cv_list_append(own->all_fresh, &own->fresh);
     }
     return 0;
 }
@@ -68,12 +78,12 @@ cv_own_watch_stop(cv_own_watch_t *own)
 }
 
 void
-cv_own_watch_confirm(cv_list_t *fresh)
+cv_own_watch_confirm(cv_list_t *all_fresh)
 {
-    while (!cv_list_is_empty(fresh)) {
-        cv_own_watch_t *own = CV_CONTAINER_OF(fresh->next, cv_own_watch_t, fresh);
+    while (!cv_list_is_empty(all_fresh)) {
+        cv_own_watch_t *own = CV_CONTAINER_OF(all_fresh->next, cv_own_watch_t, fresh);
         cv_list_remove(&own->fresh);
-        if (fcntl(own->fd, F_GETFD) < 0) {
+        if (!is_socket(own->fd)) {
             cv_loop_watch_t *watch = own->watch;
             int events = own->events;
             cv_own_watch_stop(own);

@@ -172,7 +172,7 @@ take_connection(AcceptorObject *self, int fd, const cv_sock_address_t *peer)
 static int
 rest(AcceptorObject *self)
 {
-    cv_loop_unwatch(self->loop, self->fd);
+    cv_loop_unwatch(self->loop, &self->watch, self->fd);
     PyObject *exception = cv_error_take();
     PyObject *face = PyObject_CallOneArg(self->state->transport_socket, self->sock);
     PyObject *context = face == NULL
@@ -242,7 +242,7 @@ acceptor_leave(AcceptorObject *self)
     self->stopped = true;
     if (self->loop != NULL && cv_list_is_linked(&self->guest.node)) {
         cv_loop_dismiss(self->loop, &self->guest);
-        cv_loop_unwatch(self->loop, self->fd);
+        cv_loop_unwatch(self->loop, &self->watch, self->fd);
     }
 }
 
@@ -250,7 +250,7 @@ static void
 guest_close(cv_loop_guest_t *guest)
 {
     AcceptorObject *self = CV_CONTAINER_OF(guest, AcceptorObject, guest);
-    cv_loop_unwatch(self->loop, self->fd);
+    cv_loop_unwatch(self->loop, &self->watch, self->fd);
     self->stopped = true;
 }
 

@@ -40,8 +40,8 @@ cv_stream_leave(StreamObject *self)
     }
     if (cv_list_is_linked(&self->guest.node)) {
         cv_loop_dismiss(self->loop, &self->guest);
-        cv_loop_unwatch(self->loop, self->number);
-        cv_loop_release_fd(self->loop, self->number);
+        cv_loop_unwatch(self->loop, &self->watch, self->number);
+        cv_loop_release_fd(self->loop, self->number, (PyObject *)self);
         self->watched = 0;
     }
     PyObject *exception = cv_error_take();

@@ -58,8 +58,8 @@ static void
 guest_close(cv_loop_guest_t *guest)
 {
     StreamObject *self = CV_CONTAINER_OF(guest, StreamObject, guest);
-    cv_loop_unwatch(self->loop, self->fd);
-    cv_loop_release_fd(self->loop, self->fd);
+    cv_loop_unwatch(self->loop, &self->watch, self->fd);
+    cv_loop_release_fd(self->loop, self->fd, (PyObject *)self);
     self->watched = 0;
     self->loop_gone = true;
     cv_stream_leave(self); /* the last reference may go with this */

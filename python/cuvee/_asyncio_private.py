@@ -319,7 +319,8 @@ class TLSProtocol(SSLProtocol):
                 wanted = min(more, self.max_size)  # what is decrypted is shorter than what came
                 if piece := read(wanted):
                     pieces.append(piece)
-                    more = incoming.pending or (len(piece) == wanted and self._sslobj.pending())
+                    # What is decrypted already first: nothing is taken from `incoming` before that.
+                    more = (len(piece) == wanted and self._sslobj.pending()) or incoming.pending
                 else:
                     ended = True
         except sslproto.SSLAgainErrors:

@@ -7,6 +7,7 @@ import asyncio
 import errno
 import gc
 import logging
+import os
 import socket
 import warnings
 import weakref
@@ -49,6 +50,62 @@ def test_refused_datagram_is_told(loop: Loop) -> None:
         assert end.values("lost") == [None]
 
     run(loop, main())
+
+
+def test_descriptor_that_is_closed_while_its_error_is_told(own_loop: Loop) -> None:
+    """The kernel is not asked to watch it again."""
+
+    class Closes(Endpoint):
+        def error_received(self, exc: Exception) -> None:
+            if not self.values("error"):
+                os.close(self.transport._sock_fd)  # type: ignore[attr-defined]
+            super().error_received(exc)
+
+    async def main() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as gone:
+            gone.bind(("127.0.0.1", 0))
+            address = gone.getsockname()
+        end, beside = await connected(address, Closes), await bound()
+        end.transport.get_extra_info("socket")
+        end.transport.sendto(b"x")
+        await end.until(lambda me: len(me.values("error")) == 2)
+        refused, closed = end.values("error")
+        assert (refused.errno, closed.errno) == (errno.ECONNREFUSED, errno.EBADF)
+        beside.transport.sendto(b"goes on", beside.address)
+        assert await beside.first("received") == (b"goes on", beside.address)
+        # Nobody else has the number yet: the socket object must not close another's.
+        os.dup2(beside.transport._sock_fd, end.transport._sock_fd)  # type: ignore[attr-defined]
+        await end.close()
+        await beside.close()
+
+    run(own_loop, main())
+
+
+@pytest.mark.parametrize("leaves", [SystemExit, KeyboardInterrupt])
+def test_who_leaves_the_loop_is_given_no_more(loop: Loop, leaves: type[BaseException]) -> None:
+    class Leaves(Endpoint):
+        def datagram_received(self, data: bytes, addr: Any) -> None:
+            super().datagram_received(data, addr)
+            if data == b"9":
+                raise leaves
+
+    async def prepare() -> tuple[Endpoint, Endpoint]:
+        one = await bound(make=Leaves)
+        two = await connected(one.address)
+        return one, two
+
+    one, two = run(loop, prepare())
+    for number in range(20):
+        two.transport.sendto(b"%d" % number)
+    with pytest.raises(leaves):
+        loop.run_forever()
+    assert one.data == [b"%d" % number for number in range(10)]
+
+    async def end() -> None:
+        await one.close()
+        await two.close()
+
+    run(loop, end())
 
 
 def test_refused_datagram_is_told_to_who_sends_again(loop: Loop) -> None:

@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tests.loop.streams_support import (
     Errors,
     Recorder,
     close_all,
+    connected_pair,
     connected_to_socket,
     fill,
     on_both_loops,
@@ -336,5 +338,50 @@ def test_watching_a_descriptor_that_was_closed() -> None:
         await accepted.until_called("lost")
         close_all(client, server)
         await server.wait_closed()
+
+    run_here(main())
+
+
+def test_a_descriptor_that_became_a_file_behind_a_transport(tmp_path: Path) -> None:
+    """The kernel does not watch files."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        accepted = Recorder()
+        server = await loop.create_server(lambda: accepted, "127.0.0.1", 0)
+        client = socket.create_connection(server.sockets[0].getsockname())
+        await accepted.until_called("made")
+        accepted.transport.pause_reading()
+        accepted.transport.resume_reading()
+        with (tmp_path / "file").open("wb") as file:
+            os.dup2(file.fileno(), accepted.transport._sock_fd)  # type: ignore[attr-defined]
+        await accepted.until_called("lost")
+        assert isinstance(accepted.lost_with, OSError)
+        close_all(client, server)
+        await server.wait_closed()
+
+    run_here(main())
+
+
+def test_a_number_that_has_another_transport_by_now() -> None:
+    """What a transport whose descriptor was closed behind its back still does is not done to that one."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        former, latter = Recorder(), Recorder()
+        first, second = tcp_pair()
+        _, far = await connected_pair(former)
+        number = former.transport.get_extra_info("socket").fileno()
+        os.dup2(second.fileno(), number)
+        later = socket.socket(fileno=number)
+        del loop._open_streams[number]  # type: ignore[attr-defined]
+        former.transport._sock.detach()  # type: ignore[attr-defined]
+        await loop.create_connection(lambda: latter, sock=later)
+        former.transport.abort()
+        await former.until_called("lost")
+        await loop.sock_sendall(first, b"hello")
+        await latter.until_data(5)
+        close_all(latter.transport, far, first, second)
+        await turns()
 
     run_here(main())

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import socket
@@ -15,6 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
+import cuvee
+from cuvee import _asyncio_private as private
 from tests.loop.streams_support import (
     Errors,
     Recorder,
@@ -347,3 +350,61 @@ def test_connections_share_the_memory_that_they_receive_into(certificate: Path) 
         server.close()
 
     run_here(main())
+
+
+class Lower(asyncio.Transport):
+    """A transport under TLS that keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = bytearray()
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_record_that_ends_with_the_first_byte_of_the_next(certificate: Path) -> None:
+    """However records are cut, one is read in one go."""
+    server_context, client_context = tls_contexts(certificate)
+    reads = []
+
+    class Counting(ssl.SSLObject):
+        def read(self, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002
+            reads.append(len)
+            return super().read(len, buffer)
+
+    server_context.sslobject_class = Counting
+    loop = cuvee.new_event_loop()
+    lower, upper = Lower(), Copied()
+    protocol: Any = private.TLSProtocol(loop, upper, server_context, None, True)
+    protocol.connection_made(lower)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+
+    def receive(data: bytes) -> None:
+        protocol.get_buffer(-1)[: len(data)] = data
+        protocol.buffer_updated(len(data))
+
+    while protocol._app_transport is None or not lower.written:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+        receive(outgoing.read())
+        incoming.write(lower.written)
+    client.do_handshake()
+    receive(outgoing.read())
+    client.write(bytes(16384))
+    client.write(b"next")
+    both = outgoing.read()
+    cut = len(both) - 25  # one byte of the second record comes with the end of the first
+    reads.clear()
+    receive(both[: cut - 400])
+    receive(both[cut - 400 : cut])
+    assert len(upper.data) == 16384
+    receive(both[cut:])
+    assert upper.data == bytes(16384) + b"next"
+    assert len(reads) < 10
+    protocol.connection_lost(None)
+    loop.close()
