@@ -82,7 +82,7 @@ asyncio.sslproto.SSLProtocol: TLS, of which three methods are replaced, and what
     _outgoing _process_outgoing _ssl_buffer _ssl_buffer_view _ssl_writing_paused _sslobj
     _start_shutdown _transport _write_backlog
 asyncio.streams.StreamReaderProtocol: where its reader is
-    _stream_reader_wr
+    _stream_reader _stream_reader_wr
 asyncio.streams.StreamReader: what feed_data() changes
     _buffer _eof _limit _paused _transport _waiter
 asyncio.trsock: the socket that a transport shows
@@ -300,6 +300,14 @@ class TLSProtocol(SSLProtocol):
         super().__init__(loop, *args, **kwargs)
         self._ssl_buffer_view = loop._tls_buffer()
         self._ssl_buffer = self._ssl_buffer_view.obj
+
+    def take_from_reader(self, protocol: asyncio.BaseProtocol) -> None:
+        """Take what a stream has read already: the first bytes of a client that did not wait."""
+        if isinstance(protocol, asyncio.StreamReaderProtocol):
+            reader: Any = protocol._stream_reader  # type: ignore[attr-defined]
+            if reader is not None and reader._buffer:
+                self._incoming.write(reader._buffer)
+                reader._buffer.clear()
 
     def _process_outgoing(self) -> None:
         if self._outgoing.pending:

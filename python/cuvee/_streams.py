@@ -170,18 +170,20 @@ class StreamsMixin(_core.LoopCore, private.BaseLoop):  # type: ignore[misc]  # p
             ssl_shutdown_timeout=ssl_shutdown_timeout,
         )
         lower.pause_reading()  # nothing comes before connection_made()
+        if server_side:
+            tls.take_from_reader(protocol)
         lower.set_protocol(tls)
-        steps = [
-            self.call_soon(step)
-            for step in (lambda: tls.connection_made(lower), lower.resume_reading)
-        ]
+        made = self.call_soon(tls.connection_made, lower)
+        resumed = self.call_soon(lower.resume_reading)
         try:
             await shaken
         except BaseException:
             transport.close()
-            for step in steps:
-                step.cancel()
+            made.cancel()
+            resumed.cancel()
             raise
+        finally:
+            del shaken  # its exception holds this frame
         upper: asyncio.Transport = tls._app_transport
         return upper
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import random
 import socket
 import ssl
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -314,6 +316,58 @@ def test_tls_in_tls(factory, certificate: Path) -> None:
         server.close()
 
     run_on(factory, main())
+
+
+def test_a_client_that_does_not_wait(certificate: Path) -> None:
+    """What it sends of its handshake before the server's start_tls() is in the reader by then."""
+    server_context, client_context = tls_contexts(certificate)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.readline() == b"STARTTLS\n"
+        while not reader._buffer:  # type: ignore[attr-defined]
+            await asyncio.sleep(0)
+        await writer.start_tls(server_context)
+        await echo(reader, writer)
+
+    async def main() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"STARTTLS\n")
+        await writer.start_tls(client_context, server_hostname="localhost")
+        assert await ask(reader, writer, b"secret") == b"secret"
+        server.close()
+
+    run_here(main())
+
+
+def test_a_handshake_that_fails_leaves_no_cycle(certificate: Path) -> None:
+    server_context, _ = tls_contexts(certificate)
+
+    async def main() -> None:
+        server = await asyncio.start_server(echo, "127.0.0.1", 0, ssl=server_context)
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.create_connection(
+            asyncio.Protocol, *server.sockets[0].getsockname()
+        )
+        gone = weakref.ref(transport)
+        context = ssl.create_default_context()
+        try:
+            await loop.start_tls(transport, protocol, context, server_hostname="localhost")
+        except ssl.SSLCertVerificationError:
+            pass  # a name for it would be a part of a cycle
+        del transport, protocol
+        for _ in range(5):  # until connection_lost() was called
+            await asyncio.sleep(0)
+        assert gone() is None
+        server.close()
+        await server.wait_closed()
+
+    gc.collect()
+    gc.disable()
+    try:
+        run_here(main())
+    finally:
+        gc.enable()
 
 
 @on_both_loops
