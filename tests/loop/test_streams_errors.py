@@ -302,16 +302,22 @@ def test_protocol_may_abort_where_it_is_called(factory) -> None:
     run_on(factory, main())
 
 
+async def paused_connection() -> tuple[Recorder, socket.socket, asyncio.Server]:
+    """A connection that was accepted, and is not watched; its client, and its server."""
+    loop = asyncio.get_running_loop()
+    accepted = Recorder()
+    server = await loop.create_server(lambda: accepted, "127.0.0.1", 0)
+    client = socket.create_connection(server.sockets[0].getsockname())
+    await accepted.until_called("made")
+    accepted.transport.pause_reading()
+    return accepted, client, server
+
+
 def test_a_descriptor_that_was_closed_behind_a_transport() -> None:
     """It is not handed to the kernel, which would not have it: the transport finds the error."""
 
     async def main() -> None:
-        loop = asyncio.get_running_loop()
-        accepted = Recorder()
-        server = await loop.create_server(lambda: accepted, "127.0.0.1", 0)
-        client = socket.create_connection(server.sockets[0].getsockname())
-        await accepted.until_called("made")
-        accepted.transport.pause_reading()
+        accepted, client, server = await paused_connection()
         accepted.transport.resume_reading()
         os.close(accepted.transport._sock_fd)  # type: ignore[attr-defined]
         await accepted.until_called("lost")
@@ -325,12 +331,7 @@ def test_a_descriptor_that_was_closed_behind_a_transport() -> None:
 
 def test_watching_a_descriptor_that_was_closed() -> None:
     async def main() -> None:
-        loop = asyncio.get_running_loop()
-        accepted = Recorder()
-        server = await loop.create_server(lambda: accepted, "127.0.0.1", 0)
-        client = socket.create_connection(server.sockets[0].getsockname())
-        await accepted.until_called("made")
-        accepted.transport.pause_reading()
+        accepted, client, server = await paused_connection()
         os.close(accepted.transport._sock_fd)  # type: ignore[attr-defined]
         with pytest.raises(OSError, match="Bad file descriptor"):
             accepted.transport.resume_reading()
@@ -346,12 +347,7 @@ def test_a_descriptor_that_became_a_file_behind_a_transport(tmp_path: Path) -> N
     """The kernel does not watch files."""
 
     async def main() -> None:
-        loop = asyncio.get_running_loop()
-        accepted = Recorder()
-        server = await loop.create_server(lambda: accepted, "127.0.0.1", 0)
-        client = socket.create_connection(server.sockets[0].getsockname())
-        await accepted.until_called("made")
-        accepted.transport.pause_reading()
+        accepted, client, server = await paused_connection()
         accepted.transport.resume_reading()
         with (tmp_path / "file").open("wb") as file:
             os.dup2(file.fileno(), accepted.transport._sock_fd)  # type: ignore[attr-defined]
