@@ -15,19 +15,21 @@ enter(cv_service_t *Py_UNUSED(service))
     /* The pump runs as a callback of the foreign loop, with the GIL. */
 }
 
-/* Has the pump called in the foreign loop's next turn, unless it is running or due already. */
+/* Has the pump called in the foreign loop's next turn, unless it is running or due already. That call is one of its
+ * own: if any call of the pump asked for the next one, each event between would add one more to every later turn. */
 static void
 wake(cv_service_t *service)
 {
     ServerObject *server = server_of(service);
-    if (server->in_pump || server->pump_scheduled || server->pump == NULL) {
+    if (server->in_pump || server->pump_scheduled || server->pump_again == NULL) {
         return;
     }
     /* May be called while an exception travels; it must neither see it nor lose it. */
     PyObject *travelling = cv_error_take();
-    PyObject *handle = PyObject_CallMethodOneArg(service->loop, service->state->names.call_soon, server->pump);
+    PyObject *call_soon = service->state->names.call_soon;
+    PyObject *handle = PyObject_CallMethodOneArg(service->loop, call_soon, server->pump_again);
     if (handle == NULL) {
-        PyErr_WriteUnraisable(server->pump);
+        PyErr_WriteUnraisable(server->pump_again);
     }
     server->pump_scheduled = handle != NULL;
     Py_XDECREF(handle);
@@ -96,7 +98,6 @@ cv_server_pump(PyObject *op, PyObject *Py_UNUSED(unused))
     if (server->private_loop == NULL || server->in_pump) {
         Py_RETURN_NONE;
     }
-    server->pump_scheduled = false;
     server->in_pump = true;
     forget_fired_timer(server);
     uv_run(server->private_loop, UV_RUN_NOWAIT);
@@ -125,6 +126,13 @@ cv_server_pump(PyObject *op, PyObject *Py_UNUSED(unused))
     Py_RETURN_NONE;
 }
 
+PyObject *
+cv_server_pump_again(PyObject *op, PyObject *unused)
+{
+    ((ServerObject *)op)->pump_scheduled = false;
+    return cv_server_pump(op, unused);
+}
+
 int
 cv_server_make_private_loop(ServerObject *server)
 {
@@ -148,7 +156,9 @@ cv_server_enter_foreign_loop(ServerObject *server)
     cv_service_t *service = &server->service;
     service->driver = &driver;
     server->pump = PyObject_GetAttrString((PyObject *)server, "_pump");
-    PyObject *fd = server->pump == NULL ? NULL : PyLong_FromLong(uv_backend_fd(server->private_loop));
+    server->pump_again = PyObject_GetAttrString((PyObject *)server, "_pump_again");
+    bool has_pumps = server->pump != NULL && server->pump_again != NULL;
+    PyObject *fd = !has_pumps ? NULL : PyLong_FromLong(uv_backend_fd(server->private_loop));
     if (fd == NULL) {
         return -1;
     }
@@ -191,6 +201,7 @@ cv_server_leave_foreign_loop(ServerObject *server)
     if (server->pump != NULL) {
         stop_watching(server);
         Py_CLEAR(server->pump);
+        Py_CLEAR(server->pump_again);
     }
     /* Only closing handles are left: this ends when their callbacks ran. */
     uv_loop_t *loop = server->private_loop;

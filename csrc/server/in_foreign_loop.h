@@ -23,4 +23,7 @@ void cv_server_leave_foreign_loop(ServerObject *server);
 /* One turn. New reference to None, or NULL for SystemExit, KeyboardInterrupt or a failure of ours. */
 PyObject *cv_server_pump(PyObject *server, PyObject *unused);
 
+/* The same, for work that an earlier turn left. */
+PyObject *cv_server_pump_again(PyObject *server, PyObject *unused);
+
 #endif

@@ -89,6 +89,7 @@ server_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(service->task_factory);
     Py_VISIT(service->on_idle);
     Py_VISIT(self->pump);
+    Py_VISIT(self->pump_again);
     Py_VISIT(self->pump_timer);
     int status = visit_cycles(&service->queued, visit, arg);
     return status != 0 ? status : visit_cycles(&service->open, visit, arg);
@@ -118,6 +119,7 @@ server_clear(PyObject *op)
     Py_CLEAR(service->task_factory);
     Py_CLEAR(service->on_idle);
     Py_CLEAR(self->pump);
+    Py_CLEAR(self->pump_again);
     Py_CLEAR(self->pump_timer);
     Py_CLEAR(service->loop);
     return 0;
@@ -292,6 +294,7 @@ static PyMethodDef server_methods[] = {
     {"cancel_requests", server_cancel_requests, METH_O, cancel_requests_doc},
     {"close", server_close, METH_NOARGS, close_doc},
     {"_pump", cv_server_pump, METH_NOARGS, "Run one turn; for a loop that is not cuvee's."},
+    {"_pump_again", cv_server_pump_again, METH_NOARGS, "Run one more turn, for work that an earlier one left."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -33,10 +33,11 @@ typedef struct {
 
     /* in a foreign loop */
     uv_loop_t *private_loop;
-    PyObject *pump;           /* strong: the bound method that the foreign loop calls */
+    PyObject *pump;           /* strong: the bound method that the foreign loop calls for events and deadlines */
+    PyObject *pump_again;     /* strong: the one that it calls for work which was left */
     PyObject *pump_timer;     /* strong: the handle of the next call_later, or NULL */
     uint64_t pump_due;        /* ms on the private loop's clock; meaningful with a pump_timer */
-    bool pump_scheduled;
+    bool pump_scheduled;      /* pump_again is among the foreign loop's callbacks */
     bool in_pump;
 } ServerObject;
 

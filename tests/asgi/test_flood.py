@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Self
@@ -19,6 +21,8 @@ from tests.support.server import RunningServer, loop_factory
 CLIENTS = 300
 BATCH = 64
 """Most requests that are started before others have a turn, as csrc/asgi/service.c has it."""
+BATCH_TIME = 0.001
+"""Seconds after which no more are started, from the same place."""
 
 MORE_ON_STOP = {"cuvee": 0, "asyncio": BATCH, "uvloop": 3 * BATCH}
 MORE_ON_EXIT = {"cuvee": 0, "asyncio": 0, "uvloop": 3 * BATCH}
@@ -114,6 +118,37 @@ def test_what_is_due_runs_within_the_flood(serve: Serve, notes: Notes, what: str
         with flood.of(server) as clients:
             assert_answered(clients)
         assert notes.get() < CLIENTS
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="3.11 steps among the loop's callbacks")
+def test_turns_do_not_grow(serve: Serve) -> None:
+    """Events between the turns of a flood do not have the server called more often in later ones."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        until = time.monotonic() + BATCH_TIME
+        while time.monotonic() <= until:
+            pass
+        if len(flood.started) == 1:
+            tick(0)
+
+    def tick(before: int) -> None:
+        now = len(flood.started)
+        in_a_turn.append(now - before)
+        other.get("/other")
+        if now < CLIENTS:
+            loop = asyncio.get_running_loop()
+            loop.call_at(loop.time(), tick, now)  # asyncio's timers follow its events
+
+    in_a_turn: list[int] = []
+    flood = Flood(app)
+    with serve(flood) as server, server.connect() as other:
+        with flood.of(server) as clients:
+            assert_answered(clients)
+        for _ in in_a_turn:
+            assert other.read_response().body == b"/other"
+    assert sum(in_a_turn) == CLIENTS
+    # A foreign loop calls twice a turn, and the first tick is in the middle of one.
+    assert max(in_a_turn) <= 4
 
 
 class StoppedServer(RunningServer):
