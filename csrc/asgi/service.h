@@ -28,6 +28,8 @@ typedef struct cv_service cv_service_t;
 typedef struct {
     /* [poll] Takes the GIL back if the loop's poll released it. */
     void (*enter)(cv_service_t *service);
+    /* [poll] The number of a socket that was just accepted: whoever had it before has lost it. May be NULL. */
+    void (*on_accepted)(cv_service_t *service, int fd);
     /* [poll] There is work for cv_service_run or cv_service_flush: the loop must not sleep before it is done. */
     void (*wake)(cv_service_t *service);
     /* [poll] Enough requests were read to run them at once: a turn in the middle of the poll. May be NULL. */

@@ -230,6 +230,15 @@ cv_loop_unwatch(PyObject *loop, cv_loop_watch_t *watch, int fd)
     }
 }
 
+void
+cv_loop_disown_fd(PyObject *loop, int fd)
+{
+    cv_fd_entry_t *entry = find_entry(&((LoopCoreObject *)loop)->fds, fd);
+    if (entry != NULL && has_watch(entry)) {
+        cv_own_watch_stop(entry->own);
+    }
+}
+
 int
 cv_loop_claim_fd(PyObject *loop, int fd, PyObject *transport)
 {
@@ -237,9 +246,7 @@ cv_loop_claim_fd(PyObject *loop, int fd, PyObject *transport)
     if (entry == NULL) {
         return -1;
     }
-    if (has_watch(entry)) { /* of one whose descriptor was closed behind its back: the number is somebody else's now */
-        cv_own_watch_stop(entry->own);
-    }
+    cv_loop_disown_fd(loop, fd);
     entry->transport = transport;
     return 0;
 }

@@ -141,6 +141,10 @@ int cv_loop_watch(PyObject *loop, cv_loop_watch_t *watch, int fd, int events);
 /* Forgets this watch of `fd`; harmless when that has another or none, and when it is closed. Before close(fd). */
 void cv_loop_unwatch(PyObject *loop, cv_loop_watch_t *watch, int fd);
 
+/* Stops a watch of the socket that had the number `fd` before, and was closed behind its transport's back. Needs no
+ * GIL. */
+void cv_loop_disown_fd(PyObject *loop, int fd);
+
 /* Says that `fd` belongs to `transport` (borrowed: released before it dies): add_reader and its like then raise
  * RuntimeError for it, as in asyncio, unless the transport is closing. -1: MemoryError. */
 int cv_loop_claim_fd(PyObject *loop, int fd, PyObject *transport);

@@ -16,6 +16,12 @@ enter(cv_service_t *service)
 }
 
 static void
+on_accepted(cv_service_t *service, int fd)
+{
+    cv_loop_disown_fd(service->loop, fd);
+}
+
+static void
 wake(cv_service_t *service)
 {
     cv_loop_turn_set_pending(service->loop, &server_of(service)->turn);
@@ -35,6 +41,7 @@ is_busy(cv_service_t *service)
 
 static const cv_service_driver_t driver = {
     .enter = enter,
+    .on_accepted = on_accepted,
     .wake = wake,
     .on_batch = on_batch,
     .is_busy = is_busy,

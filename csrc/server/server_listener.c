@@ -25,6 +25,9 @@ static void
 on_accept(cv_listener_t *listener, int fd, const struct sockaddr *address, socklen_t len)
 {
     cv_service_t *service = &of_listener(listener)->server->service;
+    if (service->driver->on_accepted != NULL) {
+        service->driver->on_accepted(service, fd);
+    }
     cv_peer_t *peer = cv_peer_new(address, len);
     if (peer == NULL) {
         close(fd);

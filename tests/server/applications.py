@@ -8,7 +8,9 @@ import gc
 import itertools
 import json
 import logging
+import os
 import signal
+import socket
 import sys
 import time
 import weakref
@@ -190,7 +192,20 @@ async def leaving(scope: Scope) -> None:
     sys.exit(7)
 
 
+async def close_a_descriptor(scope: Scope, receive: Receive, send: Send) -> None:
+    """Close the descriptor of a transport behind its back, and answer with its number."""
+    ours, theirs = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+    kept.extend((transport, theirs))
+    await asyncio.sleep(0.001)  # the kernel has been told to watch it
+    os.close(ours.fileno())
+    await respond(send, b"%d" % ours.fileno())
+
+
+kept: list[Any] = []
 hello = make()
+careless = make(close_a_descriptor)
 reformatted = make(start=reformat)
 with_state = make(show_state, start=put_state)
 failing_start = make(start=fail)

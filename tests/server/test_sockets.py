@@ -220,3 +220,15 @@ def test_bind_socket_fails_with_exit_code_3(taken: int) -> None:
     with pytest.raises(SystemExit) as caught:
         config.bind_socket()
     assert caught.value.code == 3
+
+
+def test_a_number_that_a_transport_has_lost_is_of_use_again() -> None:
+    """An application's mistake with one descriptor costs no client its connection."""
+    with serve_application("careless", "--no-access-log") as server:
+        server.wait_until_running()
+        with server.connect() as first:
+            number = int(get(first))
+            with server.connect() as second:
+                assert get(second).isdigit()
+                there = os.readlink(f"/proc/{server.process.pid}/fd/{number}")
+                assert there.startswith("socket:")
