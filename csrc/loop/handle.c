@@ -5,6 +5,7 @@
 #include <string.h>
 #include <structmember.h>
 
+#include "loop/handle_wait.h"
 #include "loop/loop_core.h"
 #include "py/errors.h"
 
@@ -143,6 +144,7 @@ handle_dealloc(PyObject *op)
     }
     (void)cv_handle_clear(op);
     self->cancelled = false;
+    self->threadsafe = false;
     LoopCoreObject *loop = self->loop;
     self->loop = NULL;
     if (loop != NULL && type == loop->state->handle_type && loop->nfree < CV_HANDLE_FREELIST) {
@@ -204,6 +206,17 @@ report_failure(HandleObject *self)
     return 0;
 }
 
+static void
+end_run(HandleObject *self)
+{
+    if (self->cancelled) {
+        drop_call(self);
+    }
+    if (!cv_list_is_empty(&self->loop->handle_waiters)) {
+        cv_handle_wake_waiters(self);
+    }
+}
+
 int
 cv_handle_run(HandleObject *self)
 {
@@ -228,8 +241,8 @@ cv_handle_run(HandleObject *self)
         status = report_failure(self);
     }
     self->running = !outermost;
-    if (self->cancelled && outermost) {
-        drop_call(self);
+    if (outermost) {
+        end_run(self);
     }
     return status;
 }
@@ -263,11 +276,17 @@ handle_repr(PyObject *op)
     return cv_loop_call_private(self->loop, "handle_repr", &op, 1);
 }
 
-PyDoc_STRVAR(cancel_doc, "cancel($self, /)\n--\n\nSee that the callback does not run any more.");
+PyDoc_STRVAR(cancel_doc, "cancel($self, /)\n--\n\n"
+                         "See that the callback does not run any more.\n\n"
+                         "From Python 3.14 on, another thread than the loop's waits for the end of a callback of\n"
+                         "call_soon_threadsafe() that runs at this moment.");
 
 static PyObject *
 handle_cancel(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
+    if (cv_handle_wait((HandleObject *)op) < 0) {
+        return NULL;
+    }
     cv_handle_cancel((HandleObject *)op);
     Py_RETURN_NONE;
 }
@@ -277,6 +296,9 @@ PyDoc_STRVAR(cancelled_doc, "cancelled($self, /)\n--\n\nReturn whether the callb
 static PyObject *
 handle_cancelled(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
+    if (cv_handle_wait((HandleObject *)op) < 0) {
+        return NULL;
+    }
     return PyBool_FromLong(((HandleObject *)op)->cancelled);
 }
 

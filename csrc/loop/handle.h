@@ -31,6 +31,7 @@ typedef struct {
     PyObject *weakrefs;
     uint8_t nargs;
     bool cancelled;
+    bool threadsafe; /* of call_soon_threadsafe: other threads may ask while it runs (handle_wait.h) */
     bool running; /* the callback borrows args: cancel() leaves them to the runner */
 } HandleObject;
 

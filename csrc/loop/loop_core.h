@@ -52,6 +52,7 @@ typedef struct LoopCoreObject {
     cv_list_t turns;
     cv_list_t guests;
     cv_fd_table_t fds;
+    cv_list_t handle_waiters; /* threads that wait for a running callback (handle_wait.c) */
 
     /* signals: a socket pair that CPython's signal handler writes to, opened at first use */
     uv_poll_t signal_poll;

@@ -172,6 +172,9 @@ loop_call_soon_threadsafe(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
         return NULL;
     }
     HandleObject *handle = cv_handle_new(self, &call);
+    if (handle != NULL) {
+        handle->threadsafe = true;
+    }
     /* On the loop's own thread no poll is under way: the next one looks at the queue before it blocks. */
     bool send = self->thread_id != PyThread_get_thread_ident();
     if (handle == NULL || cv_wake_push_steal(&self->wake, (HandleObject *)Py_NewRef(handle), send) < 0) {

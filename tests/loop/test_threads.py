@@ -8,6 +8,7 @@ import concurrent.futures
 import contextvars
 import signal
 import socket
+import sys
 import threading
 import time
 from typing import Any
@@ -44,6 +45,70 @@ def test_many_threads(loop: asyncio.AbstractEventLoop) -> None:
         worker.join(WAIT)
     for thread in range(threads):
         assert [number for origin, number in calls if origin == thread] == list(range(each))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="nobody waits before 3.14")
+@pytest.mark.parametrize("ask", ["cancel", "cancelled"])
+def test_a_callback_that_runs_is_waited_for(loop: asyncio.AbstractEventLoop, ask: str) -> None:
+    """Who has cancelled it from another thread knows that it is not under way."""
+    asked = threading.Event()
+    given: concurrent.futures.Future[asyncio.Handle] = concurrent.futures.Future()
+    order: list[str] = []
+
+    def callback() -> None:
+        threads = [threading.Thread(target=another) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        assert asked.wait(WAIT)
+        getattr(given.result(WAIT), ask)()  # the loop's own thread does not wait for itself
+        for _ in range(100):
+            time.sleep(0)  # others have turns
+        order.append("callback")
+        loop.call_soon(finish, threads)
+
+    def another() -> None:
+        handle = given.result(WAIT)
+        asked.set()
+        getattr(handle, ask)()
+        order.append(ask)
+
+    def finish(threads: list[threading.Thread]) -> None:
+        for thread in threads:
+            thread.join(WAIT)
+        loop.stop()
+
+    given.set_result(loop.call_soon_threadsafe(callback))
+    loop.run_forever()
+    assert order == ["callback", ask, ask, ask]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="nobody waits before 3.14")
+def test_a_signal_ends_the_wait_for_a_callback(loop: asyncio.AbstractEventLoop) -> None:
+    running, end = threading.Event(), threading.Event()
+    main = threading.get_ident()
+
+    def callback() -> None:
+        running.set()
+        signal.pthread_kill(main, signal.SIGUSR1)
+        assert end.wait(WAIT)
+        loop.stop()
+
+    def handler(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    handle = loop.call_soon_threadsafe(callback)
+    thread = threading.Thread(target=loop.run_forever)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            thread.start()
+            running.wait(WAIT)
+            handle.cancel()
+    finally:
+        end.set()
+        thread.join(WAIT)
+        signal.signal(signal.SIGUSR1, before)
+    assert not handle.cancelled()
 
 
 @pytest.mark.parametrize("seconds", [None, pytest.param(60, marks=pytest.mark.full)])

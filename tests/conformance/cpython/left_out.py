@@ -15,7 +15,7 @@ _ACCEPT = "calls the selector loop's own way to accept, which our acceptor in C 
 _SIGNALS = "puts a mock in place of the signal module, in a file of asyncio's that we do not use"
 _SENDFILE = "calls the selector loop's own step of sendfile, or changes its os module"
 _SELECTOR = "looks at the selector of asyncio's loop"
-_LOCKED = "wants a handle of asyncio's class, whose cancel() waits for a callback that is running"
+_LOCKED = "wants a handle that is an asyncio.Handle (decision 12)"
 _READY = "runs a loop until its private queue, which ours does not use, is empty"
 
 _REASONS = {
