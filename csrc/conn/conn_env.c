@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/receive.h"
 #include "conn/conn_private.h"
 
 /* A request line of 16 KiB holds every URL that browsers and proxies send; a head of 64 KiB holds the cookies that
@@ -45,7 +46,7 @@ cv_conn_env_init(cv_conn_env_t *env, uv_loop_t *loop, const cv_conn_ops_t *ops)
     env->loop = loop;
     env->ops = ops;
     env->read_buffer_size = READ_BUFFER_SIZE;
-    env->read_buffer = malloc(env->read_buffer_size);
+    env->read_buffer = aligned_alloc(CV_RECEIVE_ALIGNMENT, env->read_buffer_size);
     if (env->read_buffer == NULL) {
         return -ENOMEM;
     }

@@ -25,6 +25,7 @@
 #include <Python.h>
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <uv.h>
 
 #include "base/list.h"
@@ -32,6 +33,7 @@
 /* The head of every LoopCore object: what inline code may look at. */
 typedef struct {
     PyObject_HEAD
+    uint64_t round;          /* counts the flushes, from 1 on */
     PyThreadState *released; /* the loop's thread state while a poll runs without the GIL, else NULL */
     uv_loop_t uv;
 } cv_loop_head_t;
@@ -74,7 +76,7 @@ cv_loop_enter(PyObject *loop)
  * of this turn; everything else goes to the loop's exception handler. */
 typedef struct cv_loop_turn {
     cv_list_t node; /* the loop's, between join and leave */
-    int (*run)(struct cv_loop_turn *turn);
+    int (*run)(struct cv_loop_turn *turn); /* or NULL */
     int (*flush)(struct cv_loop_turn *turn);
     bool pending;
 } cv_loop_turn_t;
@@ -97,6 +99,16 @@ cv_loop_turn_set_pending(PyObject *loop, cv_loop_turn_t *turn)
     (void)loop;
     turn->pending = true;
 }
+
+/* What is called between two flushes has the same number. */
+static inline uint64_t
+cv_loop_round(PyObject *loop)
+{
+    return ((cv_loop_head_t *)loop)->round;
+}
+
+/* True when the loop runs, in the thread that asks. */
+bool cv_loop_runs_here(PyObject *loop);
 
 /* ---- guests: owners of uv handles on this loop ---------------------------------------------------------------- */
 

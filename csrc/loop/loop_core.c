@@ -93,6 +93,7 @@ loop_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwar
     cv_list_init(&self->turns);
     cv_list_init(&self->guests);
     cv_list_init(&self->handle_waiters);
+    self->head.round = 1;
     self->signal_fds[0] = self->signal_fds[1] = -1;
     self->fds.poller = -1;
     if (import_parts(self, type) < 0) {

@@ -30,6 +30,12 @@ check_can_run(LoopCoreObject *self)
     return 0;
 }
 
+bool
+cv_loop_runs_here(PyObject *loop)
+{
+    return ((LoopCoreObject *)loop)->thread_id == PyThread_get_thread_ident();
+}
+
 PyDoc_STRVAR(run_doc, "_run($self, /)\n--\n\nRun turns until stop(), or until SystemExit or KeyboardInterrupt.");
 
 static PyObject *

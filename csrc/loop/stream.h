@@ -15,6 +15,7 @@
 #include <Python.h>
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "loop/loop.h"
 #include "loop/sock_address.h"
@@ -56,6 +57,8 @@ typedef struct {
     cv_loop_watch_t watch;
     cv_loop_guest_t guest;
     cv_stream_queue_t queue;
+    cv_loop_turn_t gather; /* pending: what is in the queue waits for the end of the turn, not for the kernel */
+    uint64_t wrote_in;     /* the loop's round in which something was sent last */
     size_t high_water;
     size_t low_water;
     Py_ssize_t conn_lost; /* asyncio's: not 0 once connection_lost is on its way; then counts writes */
@@ -119,6 +122,9 @@ typedef struct {
 
 void cv_stream_handle_ready(StreamObject *self, int events, const cv_stream_ready_t *ready);
 
+/* The same, whatever is watched. */
+void cv_stream_in_context(StreamObject *self, int events, const cv_stream_ready_t *ready);
+
 /* ---- asyncio's stream reader (stream_reader.c) --------------------------------------------------------------- */
 
 /* 1 when `protocol` is exactly an asyncio.StreamReaderProtocol with asyncio's own data_received, else 0, or -1. */
@@ -139,6 +145,12 @@ void cv_stream_flush(StreamObject *self);
 
 /* The second half of that. */
 void cv_stream_after_send(StreamObject *self);
+
+/* Small writes of one turn (stream_gather.c). may_gather: `data` may wait for the turn's end. gather: it does; -1 with
+ * MemoryError. end_gather: what was gathered is left in the queue, for the caller to send or to watch for. */
+bool cv_stream_may_gather(StreamObject *self, PyObject *data);
+int cv_stream_gather(StreamObject *self, PyObject *bytes);
+void cv_stream_end_gather(StreamObject *self);
 
 /* A write that has nowhere to go is no error, the protocol will hear connection_lost; who goes on is warned. */
 int cv_stream_count_lost_write(StreamObject *self);

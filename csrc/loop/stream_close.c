@@ -44,6 +44,7 @@ cv_stream_leave(StreamObject *self)
         cv_loop_release_fd(self->loop, self->number, (PyObject *)self);
         self->watched = 0;
     }
+    cv_stream_end_gather(self);
     PyObject *exception = cv_error_take();
     if (forget_open(self) < 0) {
         PyErr_WriteUnraisable((PyObject *)self);

@@ -203,6 +203,7 @@ cv_stream_join(PyTypeObject *type, StreamStateObject *state, const cv_stream_arg
     self->state = (StreamStateObject *)Py_NewRef(state);
     self->loop = Py_NewRef(args->loop);
     cv_list_init(&self->guest.node);
+    cv_list_init(&self->gather.node);
     if (fill(self, args) < 0) {
         cv_stream_give_up(self);
         return NULL;

@@ -20,7 +20,7 @@ cv_stream_rewatch(StreamObject *self)
     if (self->reading && !self->paused && !self->closing && !self->saw_eof) {
         events |= UV_READABLE;
     }
-    if (self->queue.bytes > 0 && self->conn_lost == 0) {
+    if (self->queue.bytes > 0 && self->conn_lost == 0 && !self->gather.pending) {
         events |= UV_WRITABLE;
     }
     if (events == self->watched || self->fd < 0 || self->loop_gone) {
@@ -254,9 +254,14 @@ void
 cv_stream_handle_ready(StreamObject *self, int events, const cv_stream_ready_t *ready)
 {
     events &= self->watched;
-    if (events == 0) {
-        return;
+    if (events != 0) {
+        cv_stream_in_context(self, events, ready);
     }
+}
+
+void
+cv_stream_in_context(StreamObject *self, int events, const cv_stream_ready_t *ready)
+{
     PyObject *context = Py_NewRef(self->context);
     Py_INCREF(self);
     if (PyContext_Enter(context) < 0) {

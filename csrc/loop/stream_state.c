@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "base/receive.h"
+
 #define ATTRIBUTE "_stream_state"
 #define LARGE_BLOCK (1 << 20)
 
@@ -52,7 +54,7 @@ state_dealloc(PyObject *op)
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
     (void)state_clear(op);
-    PyMem_Free(((StreamStateObject *)op)->scratch);
+    free(((StreamStateObject *)op)->scratch);
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -130,7 +132,7 @@ warm_allocator(void)
 static int
 fill_imports(StreamStateObject *self)
 {
-    self->scratch = PyMem_Malloc(CV_STREAM_SCRATCH);
+    self->scratch = aligned_alloc(CV_RECEIVE_ALIGNMENT, CV_STREAM_SCRATCH);
     if (self->scratch == NULL) {
         PyErr_NoMemory();
         return -1;

@@ -185,6 +185,25 @@ check_data(PyObject *data)
     return PyObject_IsTrue(data);
 }
 
+/* What was gathered goes before a write that does not wait: -1 when the connection is lost, which is dealt with. A
+ * transport that is closing sends from its queue alone, as its end is told by that. */
+static int
+send_gathered(StreamObject *self)
+{
+    if (!self->gather.pending) {
+        return 0;
+    }
+    cv_stream_end_gather(self);
+    if (!self->closing && send_queue(self) < 0) {
+        return -1;
+    }
+    if (cv_stream_rewatch(self) < 0) {
+        cv_stream_fail(self, "Fatal write error on socket transport");
+        return -1;
+    }
+    return 0;
+}
+
 PyObject *
 cv_stream_write(PyObject *op, PyObject *data)
 {
@@ -199,9 +218,16 @@ cv_stream_write(PyObject *op, PyObject *data)
     if (self->conn_lost > 0) {
         return cv_stream_count_lost_write(self) < 0 ? NULL : Py_NewRef(Py_None);
     }
+    if (cv_stream_may_gather(self, data)) {
+        return cv_stream_gather(self, data) < 0 ? NULL : Py_NewRef(Py_None);
+    }
+    if (send_gathered(self) < 0) {
+        Py_RETURN_NONE;
+    }
     size_t sent = 0;
     if (self->queue.bytes == 0) {
         Py_ssize_t len = 0;
+        self->wrote_in = cv_loop_round(self->loop);
         ssize_t now = send_now(self, data, &len);
         if (now < 0 || now == len) {
             Py_RETURN_NONE;
@@ -248,8 +274,12 @@ cv_stream_writelines(PyObject *op, PyObject *list)
     if (PySequence_Fast_GET_SIZE(fast) > 0 && self->conn_lost > 0) {
         result = cv_stream_count_lost_write(self);
     } else if (PySequence_Fast_GET_SIZE(fast) > 0) {
-        bool at_once = self->queue.bytes == 0;
+        bool at_once = self->queue.bytes == 0 || (self->gather.pending && !self->closing);
         result = queue_items(self, PySequence_Fast_ITEMS(fast), PySequence_Fast_GET_SIZE(fast));
+        if (result == 0) {
+            cv_stream_end_gather(self);
+            self->wrote_in = cv_loop_round(self->loop);
+        }
         if (result == 0 && (!at_once || send_queue(self) == 0)) {
             result = cv_stream_rewatch(self) < 0 ? -1 : cv_stream_maybe_pause(self);
         }

@@ -39,7 +39,8 @@ call_turns(LoopCoreObject *self, bool flush)
         cv_loop_turn_t *turn = CV_CONTAINER_OF(todo.next, cv_loop_turn_t, node);
         cv_list_remove(&turn->node);
         cv_list_append(&self->turns, &turn->node);
-        if (turn->pending && (flush ? turn->flush : turn->run)(turn) < 0) {
+        int (*call)(cv_loop_turn_t *) = flush ? turn->flush : turn->run;
+        if (turn->pending && call != NULL && call(turn) < 0) {
             cv_loop_handle_error((PyObject *)self, "Serving failed", NULL);
         }
     }
@@ -87,6 +88,7 @@ run_rounds(LoopCoreObject *self)
     do {
         run_ready(self);
         call_turns(self, true);
+        self->head.round++;
     } while (self->ready.count > 0 && !self->stopping && self->fatal == NULL
              && cv_clock_now() - start < ROUNDS_TIME);
 }

@@ -197,13 +197,13 @@ async def close_a_descriptor(scope: Scope, receive: Receive, send: Send) -> None
     ours, theirs = socket.socketpair()
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
-    kept.extend((transport, theirs))
+    lost.extend((transport, theirs))
     await asyncio.sleep(0.001)  # the kernel has been told to watch it
     os.close(ours.fileno())
     await respond(send, b"%d" % ours.fileno())
 
 
-kept: list[Any] = []
+lost: list[Any] = []
 hello = make()
 careless = make(close_a_descriptor)
 reformatted = make(start=reformat)
