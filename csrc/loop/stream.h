@@ -147,10 +147,12 @@ void cv_stream_flush(StreamObject *self);
 void cv_stream_after_send(StreamObject *self);
 
 /* Small writes of one turn (stream_gather.c). may_gather: `data` may wait for the turn's end. gather: it does; -1 with
- * MemoryError. end_gather: what was gathered is left in the queue, for the caller to send or to watch for. */
+ * MemoryError. end_gather: what was gathered is left in the queue, for the caller to send or to watch for.
+ * offer_gathered: the kernel is offered it, once, before it is dropped, as it is offered every other write. */
 bool cv_stream_may_gather(StreamObject *self, PyObject *data);
 int cv_stream_gather(StreamObject *self, PyObject *bytes);
 void cv_stream_end_gather(StreamObject *self);
+void cv_stream_offer_gathered(StreamObject *self);
 
 /* A write that has nowhere to go is no error, the protocol will hear connection_lost; who goes on is warned. */
 int cv_stream_count_lost_write(StreamObject *self);

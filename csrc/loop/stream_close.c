@@ -155,6 +155,7 @@ cv_stream_force_close(StreamObject *self, PyObject *exception)
     if (self->conn_lost > 0) {
         return 0;
     }
+    cv_stream_offer_gathered(self);
     cv_stream_queue_clear(&self->queue);
     self->closing = true;
     self->conn_lost++;

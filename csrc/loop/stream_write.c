@@ -54,9 +54,9 @@ fail_write(StreamObject *self, int status)
     cv_stream_fail(self, "Fatal write error on socket transport");
 }
 
-/* Sends from the queue until it is empty or the kernel takes no more. -1: the connection is lost; it is dealt with. */
+/* Sends from the queue until it is empty or the kernel takes no more: 0, or a negative errno. */
 static int
-send_queue(StreamObject *self)
+send_from_queue(StreamObject *self)
 {
     struct iovec iov[MAX_VECTORS];
     while (self->queue.bytes > 0) {
@@ -64,8 +64,7 @@ send_queue(StreamObject *self)
         int count = cv_stream_queue_peek(&self->queue, iov, MAX_VECTORS, &total);
         ssize_t sent = send_vectors(self->fd, iov, count);
         if (sent < 0) {
-            fail_write(self, (int)sent);
-            return -1;
+            return (int)sent;
         }
         cv_stream_queue_consume(&self->queue, (size_t)sent);
         if ((size_t)sent < total) {
@@ -73,6 +72,27 @@ send_queue(StreamObject *self)
         }
     }
     return 0;
+}
+
+/* The same; -1: the connection is lost, and it is dealt with. */
+static int
+send_queue(StreamObject *self)
+{
+    int status = send_from_queue(self);
+    if (status < 0) {
+        fail_write(self, status);
+        return -1;
+    }
+    return 0;
+}
+
+void
+cv_stream_offer_gathered(StreamObject *self)
+{
+    if (self->gather.pending) {
+        cv_stream_end_gather(self);
+        (void)send_from_queue(self);
+    }
 }
 
 /* ---- the poll phase --------------------------------------------------------------------------------------------- */

@@ -9,7 +9,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -197,7 +197,8 @@ def test_writes_after_close_with_something_gathered() -> None:
     run_here(main())
 
 
-def test_abort_drops_it() -> None:
+@on_both_loops
+def test_abort_loses_none_of_it(factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
     async def main() -> None:
         here = Recorder()
         transport, far = await connected_to_socket(here)
@@ -208,11 +209,10 @@ def test_abort_drops_it() -> None:
         assert transport.get_write_buffer_size() == 0
         await here.until_called("lost")
         assert here.names == ["made", "lost"]
-        assert far.recv(100) == b"first"
-        assert far.recv(100) == b""
+        assert await read_all(far) == b"firstsecond"
         far.close()
 
-    run_here(main())
+    run_on(factory, main())
 
 
 @pytest.mark.parametrize("wrong", [False, True])
@@ -298,16 +298,20 @@ def test_sendfile_comes_after_it(tmp_path: Path) -> None:
     run_here(main())
 
 
-def test_stop_waits_for_it() -> None:
+@pytest.mark.parametrize("how", ["stop", "exit"])
+def test_the_end_of_a_run_waits_for_it(how: str) -> None:
     with connected() as (loop, transport, far):
 
         def write() -> None:
             transport.write(b"first,")
             transport.write(b"second")
+            if how == "exit":
+                raise SystemExit
             loop.stop()
 
         loop.call_soon(write)
-        loop.run_forever()
+        with pytest.raises(SystemExit) if how == "exit" else nullcontext():
+            loop.run_forever()
         assert transport.get_write_buffer_size() == 0
         assert far.recv(12, socket.MSG_WAITALL) == b"first,second"
 
