@@ -226,6 +226,7 @@ cv_loop_unwatch(PyObject *loop, cv_loop_watch_t *watch, int fd)
 {
     cv_fd_entry_t *entry = find_entry(&((LoopCoreObject *)loop)->fds, fd);
     if (entry != NULL && has_watch(entry) && entry->own->watch == watch) {
+        cv_loop_part_from_parent((LoopCoreObject *)loop);
         cv_own_watch_stop(entry->own);
     }
 }

@@ -73,16 +73,22 @@ close_guests(LoopCoreObject *self)
 }
 
 void
+cv_loop_part_from_parent(LoopCoreObject *self)
+{
+    if (!self->parted && self->pid != getpid()) {
+        self->parted = true;
+        (void)uv_loop_fork(&self->head.uv);
+    }
+}
+
+void
 cv_loop_close(LoopCoreObject *self)
 {
     if (!self->uv_open) {
         return;
     }
     self->uv_open = false;
-    if (self->pid != getpid()) {
-        /* A child's copy of the parent's loop: without its own epoll, closing would empty the parent's. */
-        (void)uv_loop_fork(&self->head.uv);
-    }
+    cv_loop_part_from_parent(self);
     cv_wake_close(&self->wake);
     cv_ready_deinit(&self->ready);
     cv_timer_heap_deinit(&self->timers);

@@ -64,6 +64,7 @@ typedef struct LoopCoreObject {
     PyObject *fatal;         /* strong: the SystemExit or KeyboardInterrupt that ends the run */
     bool stopping;
     bool stopped;             /* the last turn of this run was run */
+    bool parted;  /* this is a child's copy, with an epoll of its own */
     bool uv_open; /* the uv loop and its handles exist */
     bool is_closed;
     bool debug;
@@ -100,6 +101,10 @@ int cv_turn_open(LoopCoreObject *self);
 /* Opening and closing everything on the uv loop (lifetime.c). open: 0, or a negative uv error. */
 int cv_loop_open(LoopCoreObject *self);
 void cv_loop_close(LoopCoreObject *self);
+
+/* In a child after fork, gives its copy of the loop an epoll of its own: what is not watched there any more would be
+ * taken out of the parent's (lifetime.c). */
+void cv_loop_part_from_parent(LoopCoreObject *self);
 
 /* Signals (signals.c). */
 void cv_signals_close(LoopCoreObject *self);

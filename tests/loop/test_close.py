@@ -350,6 +350,39 @@ def test_a_child_in_a_running_loop(kind: str) -> None:
         script.end()
 
 
+@pytest.mark.parametrize("end", ["close", "abort", "pause_reading"])
+def test_a_child_that_ends_a_connection_of_its_parent(end: str) -> None:
+    """As libraries do that find themselves in a child: the parent goes on reading from it."""
+    text = f"""
+        import socket, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+
+        class Protocol(asyncio.Protocol):
+            def data_received(self, data):
+                say("parent reads " + data.decode())
+                loop.stop()
+
+        async def main():
+            transport, _ = await loop.create_connection(Protocol, sock=here)
+            await asyncio.sleep(0.001)  # the kernel has been told to watch it
+            child = os.fork()
+            if child == 0:
+                transport.{end}()
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+            threading.Thread(target=there.send, args=(b"data",)).start()
+
+        here, there = socket.socketpair()
+        loop = new_loop()
+        task = loop.create_task(main())
+        loop.run_forever()
+        os._exit(0)
+    """
+    with Script(text) as script:
+        script.expect("parent reads data")
+        script.end()
+
+
 @kinds
 @pytest.mark.parametrize("state", ["loop.close()", "pass"])
 def test_a_program_that_ends_with_its_loop(kind: str, state: str) -> None:
