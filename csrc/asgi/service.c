@@ -165,6 +165,14 @@ on_refused(cv_conn_t *conn, unsigned status, const char *rule)
 }
 
 static void
+on_cut(cv_conn_t *conn, const char *rule)
+{
+    cv_service_t *service = service_of(conn);
+    cv_service_enter(service);
+    cv_report_format(service, CV_LOG_WARNING, "Connection closed. (%s)", rule);
+}
+
+static void
 release(cv_conn_env_t *env, void *owner)
 {
     cv_service_enter(CV_CONTAINER_OF(env, cv_service_t, env));
@@ -188,6 +196,7 @@ const cv_conn_ops_t cv_service_conn_ops = {
     .on_drain = on_drain,
     .on_gone = on_gone,
     .on_refused = on_refused,
+    .on_cut = on_cut,
     .release = release,
     .on_batch = on_batch,
 };

@@ -70,6 +70,14 @@ cv_conn_tell_gone(cv_conn_t *conn)
     }
 }
 
+/* True while it is the peer's turn to send more of the open request's body. */
+static bool
+waits_for_body(const cv_conn_t *conn)
+{
+    return !conn->request_complete && !conn->expects_continue && conn->unread <= conn->env->read_high
+        && cv_conn_is_answering(conn);
+}
+
 /* The kind of deadline that the state asks for, or -1. */
 static int
 wanted_deadline(const cv_conn_t *conn)
@@ -81,12 +89,14 @@ wanted_deadline(const cv_conn_t *conn)
         return conn->transport.writing ? CV_CONN_WRITE : -1;
     }
     switch (conn->state) {
+    case CV_CONN_OPEN:
+        return waits_for_body(conn) ? CV_CONN_BODY : -1;
     case CV_CONN_IDLE:
         return conn->fresh ? CV_CONN_HEAD : CV_CONN_KEEP_ALIVE;
     case CV_CONN_READ_HEAD:
         return CV_CONN_HEAD;
     case CV_CONN_DISCARD:
-        return CV_CONN_BODY;
+        return CV_CONN_UNREAD_BODY;
     default:
         return -1;
     }

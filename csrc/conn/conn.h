@@ -19,6 +19,7 @@
 
 #include "base/buffer.h"
 #include "base/list.h"
+#include "conn/limit.h"
 #include "http/h1_parser.h"
 #include "http/h1_writer.h"
 #include "http/http_date.h"
@@ -35,9 +36,10 @@ enum { CV_CONN_SPARE_OUTPUT = 64,   /* spare output buffers that an env keeps */
 enum {
     CV_CONN_HEAD,        /* from accept, or the first byte of a later head, to its end: 408 (silent: close) */
     CV_CONN_KEEP_ALIVE,  /* between requests: close */
-    CV_CONN_BODY,        /* an unread request body that nobody waits for after the answer is complete: close */
+    CV_CONN_BODY,        /* no byte of an open request's body comes, and we wait for one: 408 */
+    CV_CONN_UNREAD_BODY, /* an unread request body that nobody waits for after the answer is complete: close */
     CV_CONN_LINGER,      /* after our last byte, until the peer closes: close */
-    CV_CONN_WRITE,       /* the peer takes no byte of what is queued: reset. 0 (off) by default */
+    CV_CONN_WRITE,       /* the peer takes no byte of what is queued: reset */
 };
 
 typedef struct cv_conn cv_conn_t;
@@ -64,6 +66,8 @@ typedef struct {
     /* [poll] What the peer sent was refused: `rule` is a constant text, `status` what was answered (0: nothing, since
      * an answer is on its way already, or for want of memory). Before on_gone. */
     void (*on_refused)(cv_conn_t *conn, unsigned status, const char *rule);
+    /* [poll] The connection is closed by a limit, without an answer: `rule` as above. Before on_gone. */
+    void (*on_cut)(cv_conn_t *conn, const char *rule);
     /* [poll] The bytes that were given to cv_conn_body with this owner are written or dropped. */
     void (*release)(cv_conn_env_t *env, void *owner);
     /* [poll] `batch` requests were handed up in this poll and nothing was flushed since: the callee may run them and
@@ -99,6 +103,7 @@ struct cv_conn_env {
     unsigned unfreed;         /* connections that libuv still holds, closed ones included */
     bool draining;            /* no keep-alive any more */
     uint64_t bytes_in, bytes_out;
+    uint64_t limited[CV_LIMITS]; /* how often each limit ended something */
     cv_buffer_t spare_output[CV_CONN_SPARE_OUTPUT]; /* buffers given back once written, at most 8 KiB each */
     unsigned spare_output_count;
     cv_h1_parser_t *spare_parsers[CV_CONN_SPARE_PARSERS];
@@ -108,8 +113,8 @@ struct cv_conn_env {
 };
 
 /* Sets defaults and the working state. Limits: request line 16384 bytes, head 65536, 100 fields. Durations in
- * milliseconds: head 30000, keep-alive 5000, body 5000, linger 2000, write 0; another one is set with
- * cv_deadlines_configure(&env->deadlines, CV_CONN_…) before the first connection. Returns 0 or negative. */
+ * milliseconds: head 30000, keep-alive 5000, body 60000, unread body 5000, linger 2000, write 60000; another one is set
+ * with cv_deadlines_configure(&env->deadlines, CV_CONN_…) before the first connection. Returns 0 or negative. */
 int cv_conn_env_init(cv_conn_env_t *env, uv_loop_t *loop, const cv_conn_ops_t *ops);
 
 /* Every connection must be closed; `on_closed` is called when the last of them is freed and the timer is libuv's no
@@ -181,6 +186,7 @@ struct cv_conn {
     size_t output_ready;     /* from here on the output is a held head */
     size_t queued;           /* bytes not yet written */
     uint32_t segment_count;
+    int unsent;              /* what the kernel held of our bytes when the write deadline was set */
     cv_list_t flush_node;    /* in env->unflushed */
 };
 

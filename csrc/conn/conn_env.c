@@ -35,8 +35,10 @@ configure_defaults(cv_conn_env_t *env)
     env->date_header = true;
     cv_deadlines_configure(&env->deadlines, CV_CONN_HEAD, 30000);
     cv_deadlines_configure(&env->deadlines, CV_CONN_KEEP_ALIVE, 5000);
-    cv_deadlines_configure(&env->deadlines, CV_CONN_BODY, 5000);
+    cv_deadlines_configure(&env->deadlines, CV_CONN_BODY, 60000);
+    cv_deadlines_configure(&env->deadlines, CV_CONN_UNREAD_BODY, 5000);
     cv_deadlines_configure(&env->deadlines, CV_CONN_LINGER, 2000);
+    cv_deadlines_configure(&env->deadlines, CV_CONN_WRITE, 60000);
 }
 
 int
@@ -158,13 +160,63 @@ cv_conn_env_abort(cv_conn_env_t *env)
 
 /* Nothing of a request came in time. Bytes that came just now and were not read yet still count. */
 static void
-end_idle(cv_conn_t *conn)
+end_idle(cv_conn_t *conn, cv_limit_t limit)
 {
     if (cv_transport_has_input(&conn->transport)) {
         cv_deadline_set(&conn->env->deadlines, &conn->deadline, CV_CONN_HEAD);
     } else {
+        conn->env->limited[limit]++;
         cv_conn_close(conn, false);
     }
+}
+
+static void
+end_head(cv_conn_t *conn)
+{
+    conn->env->limited[CV_TIMEOUT_HEAD]++;
+    cv_conn_refuse_input(conn, 408, "head not complete within --timeout-head");
+}
+
+static void
+end_body(cv_conn_t *conn)
+{
+    if (cv_transport_has_input(&conn->transport)) {
+        cv_conn_arm(conn);
+    } else {
+        conn->env->limited[CV_TIMEOUT_BODY]++;
+        cv_conn_refuse_input(conn, 408, "nothing of a body came within --timeout-body");
+    }
+}
+
+/* Counts, and tells above unless that knows the end already. */
+static void
+tell_cut(cv_conn_t *conn, cv_limit_t limit, const char *rule)
+{
+    conn->env->limited[limit]++;
+    if (!conn->gone) {
+        conn->env->ops->on_cut(conn, rule);
+    }
+}
+
+static void
+end_unread_body(cv_conn_t *conn)
+{
+    tell_cut(conn, CV_TIMEOUT_UNREAD_BODY, "rest of a body not there within --timeout-unread-body");
+    cv_conn_linger(conn);
+}
+
+/* The kernel takes more from us only when a good part of what it holds is gone: a slow peer is no stall. */
+static void
+end_write(cv_conn_t *conn)
+{
+    int unsent = cv_transport_unsent(&conn->transport);
+    if (unsent < conn->unsent) {
+        conn->unsent = unsent;
+        cv_conn_arm(conn);
+        return;
+    }
+    tell_cut(conn, CV_TIMEOUT_WRITE, "nothing of an answer was taken within --timeout-write");
+    cv_conn_close(conn, true);
 }
 
 static void
@@ -176,18 +228,22 @@ on_due(cv_deadlines_t *deadlines, cv_deadline_t *deadline)
     case CV_CONN_HEAD:
     case CV_CONN_KEEP_ALIVE:
         if (conn->state == CV_CONN_READ_HEAD) {
-            cv_conn_refuse_input(conn, 408, "request head not complete in time");
+            end_head(conn);
         } else {
-            end_idle(conn);
+            end_idle(conn, conn->fresh ? CV_TIMEOUT_HEAD : CV_TIMEOUT_KEEP_ALIVE);
         }
         break;
     case CV_CONN_BODY:
-        cv_conn_linger(conn);
+        end_body(conn);
+        break;
+    case CV_CONN_UNREAD_BODY:
+        end_unread_body(conn);
         break;
     case CV_CONN_WRITE:
-        cv_conn_close(conn, true);
+        end_write(conn);
         break;
     default:
+        conn->env->limited[CV_TIMEOUT_LINGER]++;
         cv_conn_close(conn, false);
         break;
     }

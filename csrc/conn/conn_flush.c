@@ -23,8 +23,13 @@ wait_for_room(cv_conn_t *conn, bool progress)
     } else if (progress) {
         cv_deadline_clear(&conn->deadline);
     }
-    if (conn->state != CV_CONN_CLOSED) {
-        cv_conn_arm(conn);
+    if (conn->state == CV_CONN_CLOSED) {
+        return;
+    }
+    bool runs = cv_deadline_is_set(&conn->deadline) && conn->deadline.kind == CV_CONN_WRITE;
+    cv_conn_arm(conn);
+    if (!runs && cv_deadline_is_set(&conn->deadline)) {
+        conn->unsent = cv_transport_unsent(&conn->transport);
     }
 }
 

@@ -31,6 +31,10 @@ parsing_failed(cv_conn_t *conn, int error)
     } else if (conn->callee_failed) {
         cv_conn_refuse_failed(conn);
     } else {
+        cv_limit_t limit = cv_limit_of_error(error);
+        if (limit != CV_LIMITS) {
+            conn->env->limited[limit]++;
+        }
         cv_conn_refuse_input(conn, cv_h1_error_status(error), cv_h1_error_rule(error));
     }
 }

@@ -44,6 +44,7 @@ on_body(void *owner, const char *data, size_t len)
         return cv_conn_is_dropping(conn) ? CV_CONN_EGONE : 0;
     }
     conn->unread += len;
+    cv_deadline_clear(&conn->deadline); /* it bounds a pause, not the body */
     return verdict(conn, conn->env->ops->on_body(conn, data, len));
 }
 
@@ -82,4 +83,7 @@ cv_conn_consumed(cv_conn_t *conn, size_t len)
     }
     conn->unread = len < conn->unread ? conn->unread - len : 0;
     cv_conn_watch(conn, conn->transport.writing);
+    if (!conn->request_complete && !conn->parsing && conn->state != CV_CONN_CLOSED) {
+        cv_conn_arm(conn);
+    }
 }

@@ -50,7 +50,7 @@ cv_h1_error_rule(int error)
     case CV_H1_ETARGET:
         return "malformed request target";
     case CV_H1_ETARGET_LONG:
-        return "request line longer than the limit";
+        return "request line longer than --limit-request-line";
     case CV_H1_EVERSION:
         return "HTTP version not supported";
     case CV_H1_EVERSION_SYNTAX:
@@ -60,9 +60,9 @@ cv_h1_error_rule(int error)
     case CV_H1_EFIELD_VALUE:
         return "forbidden character in a field value";
     case CV_H1_EFIELDS_MANY:
-        return "more fields than the limit";
+        return "more fields than --limit-request-fields";
     case CV_H1_EHEAD_LARGE:
-        return "fields larger than the limit";
+        return "head larger than --limit-request-head";
     case CV_H1_EHOST:
         return "missing, repeated or malformed Host";
     case CV_H1_ECONTENT_LENGTH:

@@ -125,7 +125,7 @@ void cv_h1_parser_rebase(cv_h1_parser_t *parser, const char *base);
  * is no cv_h1_error. */
 unsigned cv_h1_error_status(int error);
 
-/* The rule that was broken, a constant for log lines ("request line longer than the limit"). */
+/* The rule that was broken, a constant for log lines ("request line longer than --limit-request-line"). */
 const char *cv_h1_error_rule(int error);
 
 #endif

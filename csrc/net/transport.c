@@ -123,6 +123,18 @@ cv_transport_has_input(const cv_transport_t *transport)
 }
 
 int
+cv_transport_unsent(const cv_transport_t *transport)
+{
+    int count = 0;
+#ifdef TIOCOUTQ
+    if (transport->fd < 0 || ioctl(transport->fd, TIOCOUTQ, &count) != 0) {
+        return 0;
+    }
+#endif
+    return count;
+}
+
+int
 cv_transport_shutdown_write(cv_transport_t *transport)
 {
     return shutdown(transport->fd, SHUT_WR) == 0 ? 0 : -errno;

@@ -58,6 +58,9 @@ ssize_t cv_transport_write(cv_transport_t *transport, const struct iovec *iov, i
 /* True when received bytes wait in the kernel: closing now would send RST. */
 bool cv_transport_has_input(const cv_transport_t *transport);
 
+/* The bytes that were written and that the peer has not taken yet, as far as the kernel says; else 0. */
+int cv_transport_unsent(const cv_transport_t *transport);
+
 /* Shuts down our sending side (lingering close). */
 int cv_transport_shutdown_write(cv_transport_t *transport);
 

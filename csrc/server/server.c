@@ -7,6 +7,7 @@
 #include "asgi/cycle.h"
 #include "server/in_foreign_loop.h"
 #include "server/on_cuvee_loop.h"
+#include "server/server_limits.h"
 #include "server/server_listener.h"
 #include "server/server_make.h"
 
@@ -286,6 +287,12 @@ server_get_total_requests(PyObject *op, void *Py_UNUSED(closure))
     return PyLong_FromUnsignedLongLong(((ServerObject *)op)->service.total);
 }
 
+static PyObject *
+server_get_limited(PyObject *op, void *Py_UNUSED(closure))
+{
+    return cv_server_limits_counts((ServerObject *)op);
+}
+
 static PyMethodDef server_methods[] = {
     {"listen", server_listen, METH_O, listen_doc},
     {"stop_listening", server_stop_listening, METH_NOARGS, stop_listening_doc},
@@ -302,6 +309,8 @@ static PyGetSetDef server_getset[] = {
     {"connections", server_get_connections, NULL, "The number of open connections.", NULL},
     {"requests", server_get_requests, NULL, "The number of requests whose task is not done.", NULL},
     {"total_requests", server_get_total_requests, NULL, "The number of complete responses so far.", NULL},
+    {"limited", server_get_limited, NULL,
+     "How often each limit ended a request or a connection so far: a new dict, by the name of the option.", NULL},
     {"tasks", server_get_tasks, NULL, "A new set of the tasks of the open requests.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
@@ -313,12 +322,12 @@ static PyMemberDef server_members[] = {
 };
 
 PyDoc_STRVAR(server_doc,
-             "Server(app, loop, *, root_path=\"\", state=None, asgi_version=\"3.0\", keep_alive=5.0,\n"
-             "       head_timeout=30.0, date_header=True, server_header=True, access_log=None, log)\n--\n\n"
+             "Server(app, loop, *, root_path=\"\", state=None, asgi_version=\"3.0\", limits=None,\n"
+             "       date_header=True, server_header=True, access_log=None, log)\n--\n\n"
              "One ASGI application served over HTTP/1.1 on one event loop.\n\n"
              "Requests run in a copy of the contextvars context that is current now. `state` is copied into each\n"
-             "scope. `keep_alive` and `head_timeout` are seconds. `access_log` is an AccessLog, or is called with\n"
-             "client, method, target, version and status. `log` is called with a level number of logging's, a\n"
+             "scope. `limits` are numbers by the names of Config's options. `access_log` is an AccessLog, or is\n"
+             "called with client, method, target, version and status. `log` is called with a level number of logging's, a\n"
              "message and an exception or None. Use from the loop's thread only; close() it in the end.");
 
 static PyType_Slot server_slots[] = {

@@ -6,6 +6,7 @@
 #include "py/errors.h"
 #include "server/in_foreign_loop.h"
 #include "server/on_cuvee_loop.h"
+#include "server/server_limits.h"
 
 static const char server_name[] = "cuvee";
 
@@ -79,30 +80,27 @@ make_dicts(cv_service_t *service, const char *asgi_version, PyObject *state)
 }
 
 typedef struct {
-    PyObject *app, *loop, *root_path, *state, *access, *log;
+    PyObject *app, *loop, *root_path, *state, *limits, *access, *log;
     const char *asgi_version;
-    double keep_alive, head_timeout;
     int date_header, server_header;
 } server_args_t;
 
 static int
 parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
 {
-    static char *keywords[] = {"app", "loop", "root_path", "state", "asgi_version", "keep_alive", "head_timeout",
+    static char *keywords[] = {"app", "loop", "root_path", "state", "asgi_version", "limits",
                                "date_header", "server_header", "access_log", "log", NULL};
     *out = (server_args_t){
         .state = Py_None,
+        .limits = Py_None,
         .access = Py_None,
         .asgi_version = "3.0",
-        .keep_alive = 5.0,
-        .head_timeout = 30.0,
         .date_header = 1,
         .server_header = 1,
     };
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsddppOO:Server", keywords, &out->app, &out->loop,
-                                     &out->root_path, &out->state, &out->asgi_version, &out->keep_alive,
-                                     &out->head_timeout, &out->date_header, &out->server_header, &out->access,
-                                     &out->log)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsOppOO:Server", keywords, &out->app, &out->loop,
+                                     &out->root_path, &out->state, &out->asgi_version, &out->limits,
+                                     &out->date_header, &out->server_header, &out->access, &out->log)) {
         return -1;
     }
     if (out->log == NULL || !PyCallable_Check(out->log)) {
@@ -113,17 +111,11 @@ parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
         PyErr_SetString(PyExc_TypeError, "state must be a dict or None");
         return -1;
     }
-    if (!(out->keep_alive >= 0) || !(out->head_timeout >= 0)) {
-        PyErr_SetString(PyExc_ValueError, "keep_alive and head_timeout must be numbers of seconds, 0 or more");
+    if (out->limits != Py_None && !PyDict_Check(out->limits)) {
+        PyErr_SetString(PyExc_TypeError, "limits must be a dict or None");
         return -1;
     }
     return 0;
-}
-
-static uint64_t
-to_milliseconds(double seconds)
-{
-    return seconds >= 1e12 ? 0 : (uint64_t)(seconds * 1000.0 + 0.999);
 }
 
 static int
@@ -139,10 +131,6 @@ init_service(ServerObject *self, const server_args_t *args)
     service->env.date_header = args->date_header;
     service->env.server_header = args->server_header ? server_name : NULL;
     service->env.server_header_len = args->server_header ? sizeof server_name - 1 : 0;
-    /* keep_alive 0 closes after the answer: the shortest wait there is. */
-    uint64_t keep_alive = to_milliseconds(args->keep_alive);
-    cv_deadlines_configure(&service->env.deadlines, CV_CONN_KEEP_ALIVE, keep_alive > 0 ? keep_alive : 1);
-    cv_deadlines_configure(&service->env.deadlines, CV_CONN_HEAD, to_milliseconds(args->head_timeout));
     return 0;
 }
 
@@ -186,7 +174,8 @@ cv_server_make(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     /* From here on the server keeps itself alive, until libuv has let go of its parts. */
     Py_INCREF(self);
     self->is_open = true;
-    if (take_references(self, &parsed) < 0 || (self->is_foreign && cv_server_enter_foreign_loop(self) < 0)) {
+    if (cv_server_limits_set(self, parsed.limits) < 0 || take_references(self, &parsed) < 0
+        || (self->is_foreign && cv_server_enter_foreign_loop(self) < 0)) {
         cv_server_close(self);
         Py_DECREF(self);
         return NULL;

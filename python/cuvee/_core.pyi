@@ -37,6 +37,8 @@ class Server:
     @property
     def total_requests(self) -> int: ...
     @property
+    def limited(self) -> dict[str, int]: ...
+    @property
     def tasks(self) -> set[asyncio.Task[None]]: ...
     def __new__(
         cls,
@@ -46,8 +48,7 @@ class Server:
         root_path: str = "",
         state: dict[str, Any] | None = None,
         asgi_version: str = "3.0",
-        keep_alive: float = 5.0,
-        head_timeout: float = 30.0,
+        limits: dict[str, float] | None = None,
         date_header: bool = True,
         server_header: bool = True,
         access_log: AccessLog | Callable[[str, str, str, str, int], object] | None = None,

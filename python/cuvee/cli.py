@@ -150,6 +150,7 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_binding(parser)
     _add_logging(parser)
     _add_timeouts(parser)
+    _add_limits(parser)
     _add_process(parser)
     other = parser.add_argument_group("other options")
     other.add_argument(
@@ -242,26 +243,43 @@ def _add_logging(parser: argparse.ArgumentParser) -> None:
 
 def _add_timeouts(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("time limits, in seconds")
-    group.add_argument(
-        "--timeout-keep-alive",
-        type=_seconds,
-        default=5,
-        metavar="SECONDS",
-        help="close a connection that sends no other request for so long",
+
+    def add(option: str, default: float | None, text: str) -> None:
+        group.add_argument(
+            option, type=_seconds, default=default, metavar="SECONDS", help=text
+        )
+
+    add("--timeout-keep-alive", 5, "close a connection that sends no other request for so long")
+    add("--timeout-head", 30, "answer 408 when a request's head is not complete after so long")
+    add("--timeout-body", 60, "answer 408 when nothing of an awaited body comes for so long")
+    add(
+        "--timeout-unread-body",
+        5,
+        "close a connection whose answer is complete when the rest of the body is not there "
+        "after so long",
     )
-    group.add_argument(
-        "--timeout-head",
-        type=_seconds,
-        default=30,
-        metavar="SECONDS",
-        help="close a connection whose request head is not complete after so long",
-    )
-    group.add_argument(
+    add("--timeout-write", 60, "cut a connection whose client takes nothing for so long")
+    add("--timeout-linger", 2, "wait so long for the client to close after the last answer")
+    add(
         "--timeout-graceful-shutdown",
-        type=_seconds,
-        metavar="SECONDS",
-        help="cancel what is still running so long after the stop [default: never]",
+        None,
+        "cancel what is still running so long after the stop [default: never]",
     )
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("limits")
+
+    def add(option: str, unit: str, default: int | None, text: str, most: int = 2**30) -> None:
+        group.add_argument(
+            option, type=_whole_number(1, most), default=default, metavar=unit, help=text
+        )
+
+    add("--limit-request-line", "BYTES", 16384, "answer 414 to a longer request line")
+    add("--limit-request-head", "BYTES", 65536, "answer 431 to a larger request head")
+    add("--limit-request-fields", "NUMBER", 100, "answer 431 to more fields in a head", 256)
+    add("--limit-read-buffer", "BYTES", 65536, "stop reading when so much waits to be received")
+    add("--limit-write-buffer", "BYTES", 65536, "let send wait when so much waits to be written")
 
 
 def _add_process(parser: argparse.ArgumentParser) -> None:

@@ -28,6 +28,24 @@ LIFESPAN_MODES: tuple[str, ...] = get_args(LifespanType)
 STARTUP_FAILURE = 3
 """The exit code of a server that could not start."""
 
+LIMITS = (
+    "timeout_keep_alive",
+    "timeout_head",
+    "timeout_body",
+    "timeout_unread_body",
+    "timeout_write",
+    "timeout_linger",
+    "limit_request_line",
+    "limit_request_head",
+    "limit_request_fields",
+    "limit_read_buffer",
+    "limit_write_buffer",
+)
+"""The options that bound what clients may do."""
+MOST = 2**30
+"""The highest value of a limit of bytes or of a number of things."""
+MOST_FIELDS = 256
+
 logger = logging.getLogger("uvicorn.error")
 
 
@@ -55,7 +73,16 @@ class Config:
         factory: bool = False,
         timeout_keep_alive: float = 5,
         timeout_head: float = 30,
+        timeout_body: float = 60,
+        timeout_unread_body: float = 5,
+        timeout_write: float = 60,
+        timeout_linger: float = 2,
         timeout_graceful_shutdown: float | None = None,
+        limit_request_line: int = 16384,
+        limit_request_head: int = 65536,
+        limit_request_fields: int = 100,
+        limit_read_buffer: int = 65536,
+        limit_write_buffer: int = 65536,
         date_header: bool = True,
         server_header: bool = True,
         gc_freeze: bool = True,
@@ -75,11 +102,22 @@ class Config:
         self.factory = factory
         self.timeout_keep_alive = _seconds("timeout_keep_alive", timeout_keep_alive)
         self.timeout_head = _seconds("timeout_head", timeout_head)
+        self.timeout_body = _seconds("timeout_body", timeout_body)
+        self.timeout_unread_body = _seconds("timeout_unread_body", timeout_unread_body)
+        self.timeout_write = _seconds("timeout_write", timeout_write)
+        self.timeout_linger = _seconds("timeout_linger", timeout_linger)
         self.timeout_graceful_shutdown = (
             timeout_graceful_shutdown
             if timeout_graceful_shutdown is None
             else _seconds("timeout_graceful_shutdown", timeout_graceful_shutdown)
         )
+        self.limit_request_line = _amount("limit_request_line", limit_request_line)
+        self.limit_request_head = _amount("limit_request_head", limit_request_head)
+        self.limit_request_fields = _whole_number(
+            "limit_request_fields", limit_request_fields, 1, MOST_FIELDS
+        )
+        self.limit_read_buffer = _amount("limit_read_buffer", limit_read_buffer)
+        self.limit_write_buffer = _amount("limit_write_buffer", limit_write_buffer)
         self.date_header = date_header
         self.server_header = server_header
         self.gc_freeze = gc_freeze
@@ -99,6 +137,12 @@ class Config:
     def is_ssl(self) -> bool:
         """Whether connections are encrypted."""
         return False
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits and timeouts that the C server keeps, without those that are not set."""
+        all_of_them = {name: getattr(self, name) for name in LIMITS}
+        return {name: value for name, value in all_of_them.items() if value is not None}
 
     @property
     def lifespan_class(self) -> type[Lifespan]:
@@ -242,6 +286,10 @@ def _whole_number(name: str, value: object, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ValueError(f"{name} must be a whole number between {low} and {high}, not {value!r}")
     return value
+
+
+def _amount(name: str, value: object) -> int:
+    return _whole_number(name, value, 1, MOST)
 
 
 def _seconds(name: str, value: object) -> float:

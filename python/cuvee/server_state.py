@@ -31,6 +31,7 @@ class ServerState:
         self.core: _core.Server | None = None
         self.connections = ConnectionCount(self)
         self._total_requests = 0
+        self._limited: dict[str, int] = {}
 
     @property
     def total_requests(self) -> int:
@@ -40,13 +41,21 @@ class ServerState:
         return self._total_requests
 
     @property
+    def limited(self) -> dict[str, int]:
+        """How often each limit has ended a request or a connection, by the name of its option."""
+        if self.core is not None:
+            self._limited = self.core.limited
+        return dict(self._limited)
+
+    @property
     def tasks(self) -> set[asyncio.Task[None]]:
         """The tasks of the requests that are being served."""
         return self.core.tasks if self.core is not None else set()
 
     def release(self) -> None:
-        """Let the C server go; the total stays."""
+        """Let the C server go; the totals stay."""
         self._total_requests = self.total_requests
+        self._limited = self.limited
         self.core = None
 
 

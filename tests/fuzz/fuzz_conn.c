@@ -156,7 +156,22 @@ release(cv_conn_env_t *from, void *owner)
     release_count++;
 }
 
-static const cv_conn_ops_t ops = {on_head, on_body, on_end, on_drain, on_gone, on_refused, release};
+static void
+on_cut(cv_conn_t *from, const char *rule)
+{
+    assert(from == conn && !is_gone && rule != NULL);
+}
+
+static const cv_conn_ops_t ops = {
+    .on_head = on_head,
+    .on_body = on_body,
+    .on_end = on_end,
+    .on_drain = on_drain,
+    .on_gone = on_gone,
+    .on_refused = on_refused,
+    .on_cut = on_cut,
+    .release = release,
+};
 
 static void
 on_env_closed(cv_conn_env_t *from)

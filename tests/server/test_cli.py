@@ -32,7 +32,16 @@ OPTIONS = {
     "--factory": None,
     "--timeout-keep-alive": "5",
     "--timeout-head": "30",
+    "--timeout-body": "60",
+    "--timeout-unread-body": "5",
+    "--timeout-write": "60",
+    "--timeout-linger": "2",
     "--timeout-graceful-shutdown": "never",
+    "--limit-request-line": "16384",
+    "--limit-request-head": "65536",
+    "--limit-request-fields": "100",
+    "--limit-read-buffer": "65536",
+    "--limit-write-buffer": "65536",
     "--gc-freeze": "on",
     "--no-gc-freeze": None,
     "--version": None,
@@ -107,6 +116,41 @@ def test_bad_option_is_one_line_and_exit_code_2(arguments: list[str], message: s
     assert done.stderr == f"cuvee: error: {message}\n"
     assert done.stdout == ""
     assert done.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "most"),
+    [
+        ("--limit-request-line", 2**30),
+        ("--limit-request-head", 2**30),
+        ("--limit-request-fields", 256),
+        ("--limit-read-buffer", 2**30),
+        ("--limit-write-buffer", 2**30),
+    ],
+)
+def test_bad_limit_is_one_line_and_exit_code_2(option: str, most: int) -> None:
+    for value, wrong in (
+        ("0", f"0 is not between 1 and {most}"),
+        (str(most + 1), f"{most + 1} is not between 1 and {most}"),
+        ("64K", "'64K' is not a whole number"),
+    ):
+        done = command("a:b", option, value)
+        assert done.stderr == f"cuvee: error: argument {option}: {wrong}\n"
+        assert (done.stdout, done.returncode) == ("", 2)
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--timeout-body", "--timeout-unread-body", "--timeout-write", "--timeout-linger"],
+)
+def test_bad_timeout_is_one_line_and_exit_code_2(option: str) -> None:
+    for value, wrong in (
+        ("-1", "-1 is not a possible number of seconds"),
+        ("soon", "'soon' is not a number of seconds"),
+    ):
+        done = command("a:b", option, value)
+        assert done.stderr == f"cuvee: error: argument {option}: {wrong}\n"
+        assert (done.stdout, done.returncode) == ("", 2)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import cuvee
+from cuvee.config import LIMITS
 from cuvee.importer import ImportFromStringError, application_traceback, import_from_string
 from cuvee.logging import LOGGING_CONFIG, TRACE_LOG_LEVEL, AccessFormatter, DefaultFormatter
 from tests.server import applications
@@ -49,6 +50,15 @@ def test_defaults_are_uvicorns() -> None:
         "factory": False,
         "timeout_keep_alive": 5,
         "timeout_head": 30,
+        "timeout_body": 60,
+        "timeout_unread_body": 5,
+        "timeout_write": 60,
+        "timeout_linger": 2,
+        "limit_request_line": 16384,
+        "limit_request_head": 65536,
+        "limit_request_fields": 100,
+        "limit_read_buffer": 65536,
+        "limit_write_buffer": 65536,
         "timeout_graceful_shutdown": None,
         "date_header": True,
         "server_header": True,
@@ -95,6 +105,44 @@ def test_senseless_value_is_a_value_error(options: dict[str, Any], message: str)
     with pytest.raises(ValueError) as caught:
         cuvee.Config(applications.hello, **options)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "limit_request_line",
+        "limit_request_head",
+        "limit_request_fields",
+        "limit_read_buffer",
+        "limit_write_buffer",
+    ],
+)
+def test_senseless_limit_is_a_value_error(name: str) -> None:
+    most = 256 if name == "limit_request_fields" else 2**30
+    for value in (0, most + 1, 1.5, None):
+        with pytest.raises(ValueError) as caught:
+            cuvee.Config(applications.hello, **{name: value})
+        message = f"{name} must be a whole number between 1 and {most}, not {value!r}"
+        assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "name", ["timeout_body", "timeout_unread_body", "timeout_write", "timeout_linger"]
+)
+def test_senseless_timeout_is_a_value_error(name: str) -> None:
+    for value in (-1, float("inf"), "1", None):
+        with pytest.raises(ValueError) as caught:
+            cuvee.Config(applications.hello, **{name: value})
+        assert str(caught.value) == f"{name} must be a number of seconds, not {value!r}"
+
+
+def test_every_limit_reaches_the_server() -> None:
+    """Nothing that bounds a client is an attribute only."""
+    named = inspect.signature(cuvee.Config).parameters
+    bounds = {name for name in named if name.startswith(("limit_", "timeout_"))}
+    assert bounds == {*LIMITS, "timeout_graceful_shutdown"}
+    limits = cuvee.Config(applications.hello).limits
+    assert limits == {n: named[n].default for n in LIMITS if named[n].default is not None}
 
 
 def test_unknown_keyword_is_a_type_error() -> None:

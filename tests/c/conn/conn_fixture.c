@@ -106,6 +106,15 @@ on_refused(cv_conn_t *conn, unsigned status, const char *rule)
 }
 
 static void
+on_cut(cv_conn_t *conn, const char *rule)
+{
+    if (rule == NULL || rule[0] == '\0') {
+        give_up("a cut without a rule");
+    }
+    note(fixture_of(conn->env), "cut; ");
+}
+
+static void
 release(cv_conn_env_t *env, void *owner)
 {
     fixture_t *f = fixture_of(env);
@@ -131,6 +140,7 @@ static const cv_conn_ops_t ops = {
     .on_drain = on_drain,
     .on_gone = on_gone,
     .on_refused = on_refused,
+    .on_cut = on_cut,
     .release = release,
     .on_batch = on_batch,
 };

@@ -103,10 +103,10 @@ TEST(each_state_has_its_own_deadline)
     CHECK(has_deadline(f, CV_CONN_HEAD));
     say(f, "Host: a\r\nContent-Length: 2\r\n\r\n");
     turn(f);
-    CHECK(!cv_deadline_is_set(&f->conn->deadline));
+    CHECK(has_deadline(f, CV_CONN_BODY));
     answer(f, "ok");
     turn(f);
-    CHECK(has_deadline(f, CV_CONN_BODY));
+    CHECK(has_deadline(f, CV_CONN_UNREAD_BODY));
     say(f, "ab");
     turn(f);
     CHECK(has_deadline(f, CV_CONN_KEEP_ALIVE));
@@ -147,7 +147,7 @@ TEST(bytes_that_came_in_time_win_over_keep_alive)
 
 TEST(a_body_that_nobody_waits_for_is_bounded)
 {
-    fixture_t *f = new_bounded(CV_CONN_BODY);
+    fixture_t *f = new_bounded(CV_CONN_UNREAD_BODY);
     say(f, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234");
     turn(f);
     answer(f, "ok");
@@ -158,7 +158,8 @@ TEST(a_body_that_nobody_waits_for_is_bounded)
     CHECK(f->heard_end);
     hang_up(f);
     wait_for_end(f);
-    CHECK_TOLD(f, "head PUT /; body 01234; gone; ");
+    CHECK_TOLD(f, "head PUT /; body 01234; cut; gone; ");
+    CHECK_EQ(f->env.limited[CV_TIMEOUT_UNREAD_BODY], 1);
     CHECK_EQ(fixture_end(f), 0);
 }
 
@@ -183,7 +184,8 @@ TEST(a_write_stall_is_bounded)
     CHECK(f->conn->transport.writing);
     CHECK(has_deadline(f, CV_CONN_WRITE));
     wait_for_end(f);
-    CHECK_TOLD(f, "head GET /; end; gone; ");
+    CHECK_TOLD(f, "head GET /; end; cut; gone; ");
+    CHECK_EQ(f->env.limited[CV_TIMEOUT_WRITE], 1);
     CHECK_EQ(fixture_end(f), 0);
 }
 
@@ -214,6 +216,99 @@ TEST(progress_starts_the_write_deadline_anew)
     CHECK_EQ(fixture_end(f), 0);
 }
 
+/* The kernel has room for us again only when much of what it holds is gone: fewer bytes that the peer took are progress
+ * too. */
+TEST(a_slow_peer_is_no_write_stall)
+{
+    fixture_t *f = fixture_new();
+    cv_deadlines_configure(&f->env.deadlines, CV_CONN_WRITE, 60000);
+    say(f, GET("/"));
+    turn(f);
+    CHECK_EQ(cv_conn_respond(f->conn, 200), 0);
+    CHECK_EQ(body(f, big, sizeof(big), true), 0);
+    turn(f);
+    CHECK(has_deadline(f, CV_CONN_WRITE));
+    CHECK(f->conn->unsent > 0);
+    f->conn->unsent++; /* as if the peer had taken one byte since */
+    cv_deadline_clear(&f->conn->deadline);
+    f->env.deadlines.on_due(&f->env.deadlines, &f->conn->deadline);
+    CHECK_EQ(f->env.conn_count, 1);
+    CHECK(has_deadline(f, CV_CONN_WRITE));
+    cv_deadline_clear(&f->conn->deadline);
+    f->env.deadlines.on_due(&f->env.deadlines, &f->conn->deadline);
+    CHECK_EQ(f->env.conn_count, 0);
+    CHECK_TOLD(f, "head GET /; end; cut; gone; ");
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(a_pause_within_a_body_is_answered_408)
+{
+    fixture_t *f = new_bounded(CV_CONN_BODY);
+    say(f, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234");
+    while (f->env.conn_count > 0 && f->conn->state != CV_CONN_LINGERING) {
+        turn_waiting(f);
+    }
+    CHECK_TOLD(f, "head PUT /; body 01234; refused 408; gone; ");
+    CHECK_HEARD(f, "HTTP/1.1 408 Request Timeout\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 15\r\n"
+                   "connection: close\r\n\r\nRequest Timeout");
+    CHECK_EQ(f->env.limited[CV_TIMEOUT_BODY], 1);
+    hang_up(f);
+    wait_for_end(f);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(each_piece_of_a_body_starts_its_deadline_anew)
+{
+    fixture_t *f = fixture_new();
+    say(f, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0");
+    turn(f);
+    CHECK(has_deadline(f, CV_CONN_BODY));
+    f->conn->deadline.due = 1;
+    say(f, "1");
+    turn(f);
+    CHECK(has_deadline(f, CV_CONN_BODY));
+    CHECK(f->conn->deadline.due > 1);
+    say(f, "23456789");
+    turn(f);
+    CHECK(!cv_deadline_is_set(&f->conn->deadline));
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+/* Bytes that came in the moment the time ran out are read, not refused. */
+TEST(body_bytes_that_came_in_time_count)
+{
+    fixture_t *f = fixture_new();
+    say(f, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n0");
+    turn(f);
+    say(f, "1");
+    cv_deadline_clear(&f->conn->deadline);
+    f->env.deadlines.on_due(&f->env.deadlines, &f->conn->deadline);
+    CHECK(has_deadline(f, CV_CONN_BODY));
+    turn(f);
+    CHECK_TOLD(f, "head PUT /; body 01; end; ");
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(a_body_that_waits_for_us_has_no_deadline)
+{
+    fixture_t *f = fixture_new();
+    f->env.read_high = 2;
+    say(f, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123");
+    turn(f);
+    CHECK(!cv_deadline_is_set(&f->conn->deadline)); /* reading is paused */
+    cv_conn_consumed(f->conn, 4);
+    CHECK(has_deadline(f, CV_CONN_BODY));
+    CHECK_EQ(fixture_end(f), 0);
+    f = fixture_new();
+    say(f, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n");
+    turn(f);
+    CHECK(!cv_deadline_is_set(&f->conn->deadline)); /* the client waits for 100 Continue */
+    cv_conn_want_body(f->conn);
+    turn(f);
+    CHECK(has_deadline(f, CV_CONN_BODY));
+    CHECK_EQ(fixture_end(f), 0);
+}
+
 TEST(a_kept_connection_waits_for_its_answer_to_be_read_first)
 {
     fixture_t *f = new_bounded(CV_CONN_KEEP_ALIVE);
@@ -240,6 +335,11 @@ main(void)
     RUN(lingering_is_bounded);
     RUN(a_write_stall_is_bounded);
     RUN(progress_starts_the_write_deadline_anew);
+    RUN(a_slow_peer_is_no_write_stall);
+    RUN(a_pause_within_a_body_is_answered_408);
+    RUN(each_piece_of_a_body_starts_its_deadline_anew);
+    RUN(body_bytes_that_came_in_time_count);
+    RUN(a_body_that_waits_for_us_has_no_deadline);
     RUN(a_kept_connection_waits_for_its_answer_to_be_read_first);
     return cv_test_end();
 }

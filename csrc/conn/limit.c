@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#include "conn/limit.h"
+
+#include "http/h1_parser.h"
+
+const char *
+cv_limit_name(cv_limit_t limit)
+{
+    static const char *const names[CV_LIMITS] = {
+        [CV_LIMIT_REQUEST_LINE] = "limit_request_line",
+        [CV_LIMIT_REQUEST_HEAD] = "limit_request_head",
+        [CV_LIMIT_REQUEST_FIELDS] = "limit_request_fields",
+        [CV_TIMEOUT_HEAD] = "timeout_head",
+        [CV_TIMEOUT_KEEP_ALIVE] = "timeout_keep_alive",
+        [CV_TIMEOUT_BODY] = "timeout_body",
+        [CV_TIMEOUT_UNREAD_BODY] = "timeout_unread_body",
+        [CV_TIMEOUT_LINGER] = "timeout_linger",
+        [CV_TIMEOUT_WRITE] = "timeout_write",
+    };
+    return names[limit];
+}
+
+cv_limit_t
+cv_limit_of_error(int error)
+{
+    switch (error) {
+    case CV_H1_ETARGET_LONG:
+        return CV_LIMIT_REQUEST_LINE;
+    case CV_H1_EHEAD_LARGE:
+        return CV_LIMIT_REQUEST_HEAD;
+    case CV_H1_EFIELDS_MANY:
+        return CV_LIMIT_REQUEST_FIELDS;
+    default:
+        return CV_LIMITS;
+    }
+}

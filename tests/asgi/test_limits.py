@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: MIT
+"""Limits and timeouts: what they refuse or cut, the log line that names each, and its counter."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from tests.conftest import Serve
+from tests.support.asgi import WAIT, App, Notes, Receive, Scope, Send, hello, read_body, respond
+from tests.support.raw import RawClient
+from tests.support.server import RunningServer
+
+UPLOAD = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+DISCONNECT = {"type": "http.disconnect"}
+MIB = 1 << 20
+
+
+def limited(server: RunningServer) -> dict[str, int]:
+    """Return the counters that are not 0."""
+    return {name: count for name, count in server.server.server_state.limited.items() if count}
+
+
+def wait_for_no_connection(server: RunningServer) -> None:
+    """Return when the server has closed every connection."""
+    end = time.monotonic() + WAIT
+    while len(server.server.server_state.connections):
+        assert time.monotonic() < end, "a connection stays open"
+
+
+def assert_refused(client: RawClient, status: int) -> None:
+    """The answer has this status, says that the connection closes, and it does."""
+    response = client.read_response()
+    assert response.status == status
+    assert response.get(b"connection") == b"close"
+    client.assert_closed()
+
+
+async def patient(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer when the whole body is there, or not at all."""
+    while (message := await receive())["type"] == "http.request":
+        if not message["more_body"]:
+            await respond(send)
+
+
+def collector(notes: Notes, begin: bool = False) -> App:
+    """An application that reports its messages to the end; with `begin` it begins to answer first."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if begin:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"part", "more_body": True})
+        while True:
+            message = await receive()
+            notes.put(message)
+            if message["type"] == "http.disconnect":
+                return
+
+    return app
+
+
+# ---- the head ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("option", "limit", "good", "bad", "status", "rule"),
+    [
+        (
+            "limit_request_line",
+            24,
+            b"GET /%s HTTP/1.1\r\nHost: h\r\n\r\n" % (b"a" * 10),
+            b"GET /%s HTTP/1.1\r\nHost: h\r\n\r\n" % (b"a" * 11),
+            414,
+            "request line longer than --limit-request-line",
+        ),
+        (
+            "limit_request_head",
+            60,
+            b"GET / HTTP/1.1\r\nHost: h\r\nX: %s\r\n\r\n" % (b"a" * 28),
+            b"GET / HTTP/1.1\r\nHost: h\r\nX: %s\r\n\r\n" % (b"a" * 29),
+            431,
+            "head larger than --limit-request-head",
+        ),
+        (
+            "limit_request_fields",
+            3,
+            b"GET / HTTP/1.1\r\nHost: h\r\nA: 1\r\nB: 2\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: h\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n",
+            431,
+            "more fields than --limit-request-fields",
+        ),
+    ],
+)
+def test_heads_beyond_a_limit(
+    serve: Serve, option: str, limit: int, good: bytes, bad: bytes, status: int, rule: str
+) -> None:
+    with serve(hello, **{option: limit}) as server:
+        with server.connect() as client:
+            client.send(good)
+            assert client.read_response().status == 200
+            assert limited(server) == {}
+            client.send(bad)
+            assert_refused(client, status)
+        server.log.expect(f"Invalid HTTP request received. ({rule})")
+        assert limited(server) == {option: 1}
+
+
+def test_a_head_has_its_time(serve: Serve) -> None:
+    with serve(hello, timeout_head=0.1) as server, server.connect() as client:
+        client.send(b"GET / HTTP/1.1\r\n")
+        assert_refused(client, 408)
+        server.log.expect("Invalid HTTP request received. (head not complete within --timeout-head)")
+        assert limited(server) == {"timeout_head": 1}
+
+
+def test_silence_is_counted_but_not_logged(serve: Serve) -> None:
+    """Neither before the first request nor between two is anything lost."""
+    with serve(hello, timeout_head=0.1, timeout_keep_alive=0.2) as server:
+        with server.connect() as client:
+            client.assert_closed()
+        with server.connect() as client:
+            client.assert_open()
+            client.assert_closed()
+        assert limited(server) == {"timeout_head": 1, "timeout_keep_alive": 1}
+    assert not [line for line in server.log.lines() if "timeout" in line]
+
+
+def test_the_counters_outlive_the_server(serve: Serve) -> None:
+    with serve(hello, timeout_head=0.1) as server, server.connect() as client:
+        assert limited(server) == {}
+        client.assert_closed()
+    assert limited(server) == {"timeout_head": 1}
+
+
+# ---- the body ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("head", [UPLOAD % 10, CHUNKED])
+def test_a_body_may_not_pause_too_long(serve: Serve, notes: Notes, head: bytes) -> None:
+    with serve(collector(notes), timeout_body=0.1) as server, server.connect() as client:
+        client.send(head)
+        assert_refused(client, 408)
+        assert notes.get() == DISCONNECT
+        server.log.expect(
+            "Invalid HTTP request received. (nothing of a body came within --timeout-body)"
+        )
+        assert limited(server) == {"timeout_body": 1}
+
+
+def test_a_pause_behind_the_start_of_the_answer_cuts_it(serve: Serve, notes: Notes) -> None:
+    with serve(collector(notes, begin=True), timeout_body=0.1) as server:
+        with server.connect() as client:
+            client.send(CHUNKED)
+            assert client.read_head().status == 200
+            assert client.read_to_end() == b"4\r\npart\r\n"
+            assert notes.get() == DISCONNECT
+        server.log.expect("--timeout-body")
+
+
+def test_a_body_may_be_slow(serve: Serve) -> None:
+    """The time bounds a pause, not the body."""
+    with serve(patient, timeout_body=0.4) as server, server.connect() as client:
+        began = time.monotonic()
+        client.send(UPLOAD % 100_000)
+        sent = 0
+        while time.monotonic() - began < 1.0:
+            client.send(b"x")
+            sent += 1
+            server.settle()
+        client.send(b"x" * (100_000 - sent))
+        assert client.read_response().status == 200
+        assert limited(server) == {}
+
+
+def test_an_unread_body_has_its_time(serve: Serve) -> None:
+    with serve(hello, timeout_unread_body=0.1) as server, server.connect() as client:
+        client.send(UPLOAD % 10 + b"12345")
+        assert client.read_response().body == b"hello"
+        client.assert_closed()
+        server.log.expect(
+            "Connection closed. (rest of a body not there within --timeout-unread-body)"
+        )
+        assert limited(server) == {"timeout_unread_body": 1}
+
+
+# ---- the end ----------------------------------------------------------------------------------
+
+
+def test_a_client_that_does_not_close_is_not_waited_for(serve: Serve) -> None:
+    with serve(hello, timeout_linger=0.1) as server, server.connect() as client:
+        client.send(b"NONSENSE\r\n\r\n")
+        assert client.read_response().status in (400, 501)
+        wait_for_no_connection(server)
+        assert limited(server) == {"timeout_linger": 1}
+        server.log.expect("Invalid HTTP request received.")
+
+
+def test_a_client_that_takes_nothing_is_cut(serve: Serve, notes: Notes) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x" * 32 * MIB, "more_body": True})
+        notes.put(await receive())
+        notes.put(await receive())
+
+    with serve(app, timeout_write=0.1) as server, server.connect(rcvbuf=4096) as client:
+        client.get()
+        assert notes.get()["type"] == "http.request"
+        assert notes.get() == DISCONNECT
+        client.discard_to_end()
+        assert client.reset
+        server.log.expect(
+            "Connection closed. (nothing of an answer was taken within --timeout-write)"
+        )
+        assert limited(server) == {"timeout_write": 1}
+
+
+# ---- the marks --------------------------------------------------------------------------------
+
+
+def test_reading_stops_at_its_mark(serve: Serve) -> None:
+    """A high mark takes what a low one leaves to the client, while nobody receives."""
+    gate = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "GET":
+            gate.set()
+        await gate.wait()
+        await respond(send, b"%d" % len(await read_body(receive)))
+
+    size = 32 * MIB
+    with serve(app, limit_read_buffer=1000) as server, server.connect() as client:
+        client.send(UPLOAD % size)
+        sent = client.send_until_stuck(b"x" * MIB, size)
+        assert sent < size
+        with server.connect() as other:
+            other.assert_open()
+        client.send(b"x" * (size - sent))
+        assert client.read_response().body == b"%d" % size
+    gate = asyncio.Event()
+    with serve(app, limit_read_buffer=2 * size) as server, server.connect() as client:
+        client.send(UPLOAD % size, b"x" * size)
+        with server.connect() as other:
+            other.assert_open()
+        assert client.read_response().body == b"%d" % size
+
+
+def test_send_waits_at_its_mark(serve: Serve, notes: Notes) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x" * 32 * MIB, "more_body": True})
+        notes.put("sent")
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    with serve(app, limit_write_buffer=64 * MIB) as server, server.connect(rcvbuf=4096) as client:
+        client.get()
+        assert notes.get() == "sent"
+        assert client.read_response().status == 200
+    with serve(app, limit_write_buffer=1000) as server, server.connect(rcvbuf=4096) as client:
+        client.get()
+        assert client.read_head().status == 200
+        server.settle()
+        assert notes.empty()
+        client.read_until(b"0\r\n\r\n")
+        assert notes.get() == "sent"
