@@ -81,6 +81,7 @@ struct cv_conn_env {
     uv_loop_t *loop;
     const cv_conn_ops_t *ops;
     cv_h1_limits_t limits;
+    uint64_t body_limit;      /* most bytes of a request's body: UINT64_MAX */
     size_t read_high;         /* body bytes or pipelined bytes kept before reading stops: 65536 */
     size_t write_high;        /* queued output above which on_drain will be called: 65536 */
     size_t write_low;         /* ... once it fell to this: 16384 */
@@ -112,8 +113,8 @@ struct cv_conn_env {
     void (*on_closed)(cv_conn_env_t *env);
 };
 
-/* Sets defaults and the working state. Limits: request line 16384 bytes, head 65536, 100 fields. Durations in
- * milliseconds: head 30000, keep-alive 5000, body 60000, unread body 5000, linger 2000, write 60000; another one is set
+/* Sets defaults and the working state. Limits: request line 16384 bytes, head 65536, 100 fields, no limit of
+ * a body. Durations in milliseconds: head 30000, keep-alive 5000, body 60000, unread body 5000, linger 2000, write 60000; another one is set
  * with cv_deadlines_configure(&env->deadlines, CV_CONN_…) before the first connection. Returns 0 or negative. */
 int cv_conn_env_init(cv_conn_env_t *env, uv_loop_t *loop, const cv_conn_ops_t *ops);
 
@@ -177,6 +178,7 @@ struct cv_conn {
     cv_buffer_t input;       /* an incomplete head, or bytes behind the open request */
     size_t input_start;      /* bytes of input that are done with */
     size_t unread;           /* body bytes that were handed up and not yet taken (cv_conn_consumed) */
+    uint64_t body_allowed;   /* body bytes of the open request that may still come */
     cv_deadline_t deadline;
 
     /* writing */

@@ -28,6 +28,7 @@ static void
 configure_defaults(cv_conn_env_t *env)
 {
     env->limits = (cv_h1_limits_t){.line = LINE_LIMIT, .head = HEAD_LIMIT, .fields = FIELDS_LIMIT};
+    env->body_limit = UINT64_MAX;
     env->read_high = READ_HIGH;
     env->write_high = WRITE_HIGH;
     env->write_low = WRITE_LOW;

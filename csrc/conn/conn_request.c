@@ -31,6 +31,10 @@ on_head(void *owner, const cv_h1_head_t *head)
     conn->response.keep_alive = conn->may_keep_alive = head->keep_alive;
     conn->response_started = false;
     conn->response_complete = false;
+    conn->body_allowed = conn->env->body_limit;
+    if (head->has_body && !head->chunked && head->content_length > conn->body_allowed) {
+        return CV_H1_EBODY_LARGE;
+    }
     conn->env->handed_up++;
     return verdict(conn, conn->env->ops->on_head(conn, head));
 }
@@ -43,6 +47,10 @@ on_body(void *owner, const char *data, size_t len)
     if (!cv_conn_is_answering(conn)) {
         return cv_conn_is_dropping(conn) ? CV_CONN_EGONE : 0;
     }
+    if (len > conn->body_allowed) {
+        return CV_H1_EBODY_LARGE;
+    }
+    conn->body_allowed -= len;
     conn->unread += len;
     cv_deadline_clear(&conn->deadline); /* it bounds a pause, not the body */
     return verdict(conn, conn->env->ops->on_body(conn, data, len));

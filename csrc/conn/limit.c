@@ -10,6 +10,7 @@ cv_limit_name(cv_limit_t limit)
         [CV_LIMIT_REQUEST_LINE] = "limit_request_line",
         [CV_LIMIT_REQUEST_HEAD] = "limit_request_head",
         [CV_LIMIT_REQUEST_FIELDS] = "limit_request_fields",
+        [CV_LIMIT_REQUEST_BODY] = "limit_request_body",
         [CV_TIMEOUT_HEAD] = "timeout_head",
         [CV_TIMEOUT_KEEP_ALIVE] = "timeout_keep_alive",
         [CV_TIMEOUT_BODY] = "timeout_body",
@@ -30,6 +31,8 @@ cv_limit_of_error(int error)
         return CV_LIMIT_REQUEST_HEAD;
     case CV_H1_EFIELDS_MANY:
         return CV_LIMIT_REQUEST_FIELDS;
+    case CV_H1_EBODY_LARGE:
+        return CV_LIMIT_REQUEST_BODY;
     default:
         return CV_LIMITS;
     }

@@ -19,6 +19,8 @@ cv_h1_error_status(int error)
     case CV_H1_ECHUNK:
     case CV_H1_ELINE_END:
         return 400;
+    case CV_H1_EBODY_LARGE:
+        return 413;
     case CV_H1_ETARGET_LONG:
         return 414;
     case CV_H1_EFIELDS_MANY:
@@ -77,6 +79,8 @@ cv_h1_error_rule(int error)
         return "bare CR or LF, or a folded line";
     case CV_H1_EHTTP2:
         return "HTTP/2 is not spoken here";
+    case CV_H1_EBODY_LARGE:
+        return "body larger than --limit-request-body";
     case CV_H1_ENOMEM:
         return "out of memory";
     default:

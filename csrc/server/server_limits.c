@@ -7,6 +7,7 @@
 typedef enum {
     AS_DEADLINE, /* `where` is a kind of deadline, the value is seconds */
     AS_UINT32,   /* `where` is an offset in the service, as below */
+    AS_UINT64,
     AS_SIZE,
 } kind_t;
 
@@ -20,11 +21,13 @@ typedef struct {
 #define IN_SERVICE(field) offsetof(cv_service_t, field)
 #define MOST_SECONDS 1e9
 #define MOST_BYTES 1073741824.0
+#define MOST_OF_ALL 9007199254740992.0 /* up to here a double counts by ones */
 
 static const option_t options[] = {
     {"limit_request_line", AS_UINT32, IN_SERVICE(env.limits.line), 1, MOST_BYTES},
     {"limit_request_head", AS_UINT32, IN_SERVICE(env.limits.head), 1, MOST_BYTES},
     {"limit_request_fields", AS_UINT32, IN_SERVICE(env.limits.fields), 1, CV_H1_FIELDS_CEILING},
+    {"limit_request_body", AS_UINT64, IN_SERVICE(env.body_limit), 0, MOST_OF_ALL},
     {"limit_read_buffer", AS_SIZE, IN_SERVICE(env.read_high), 1, MOST_BYTES},
     {"limit_write_buffer", AS_SIZE, IN_SERVICE(env.write_high), 1, MOST_BYTES},
     {"timeout_head", AS_DEADLINE, CV_CONN_HEAD, 0, MOST_SECONDS},
@@ -65,6 +68,9 @@ store(cv_service_t *service, const option_t *option, double value)
         break;
     case AS_UINT32:
         *(uint32_t *)place = (uint32_t)value;
+        break;
+    case AS_UINT64:
+        *(uint64_t *)place = (uint64_t)value;
         break;
     case AS_SIZE:
         *(size_t *)place = (size_t)value;

@@ -270,14 +270,29 @@ def _add_timeouts(parser: argparse.ArgumentParser) -> None:
 def _add_limits(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("limits")
 
-    def add(option: str, unit: str, default: int | None, text: str, most: int = 2**30) -> None:
+    def add(
+        option: str,
+        unit: str,
+        default: int | None,
+        text: str,
+        least: int = 1,
+        most: int = 2**30,
+    ) -> None:
         group.add_argument(
-            option, type=_whole_number(1, most), default=default, metavar=unit, help=text
+            option, type=_whole_number(least, most), default=default, metavar=unit, help=text
         )
 
     add("--limit-request-line", "BYTES", 16384, "answer 414 to a longer request line")
     add("--limit-request-head", "BYTES", 65536, "answer 431 to a larger request head")
-    add("--limit-request-fields", "NUMBER", 100, "answer 431 to more fields in a head", 256)
+    add("--limit-request-fields", "NUMBER", 100, "answer 431 to more fields in a head", most=256)
+    add(
+        "--limit-request-body",
+        "BYTES",
+        None,
+        "answer 413 to a larger body [default: none]",
+        least=0,
+        most=2**53,
+    )
     add("--limit-read-buffer", "BYTES", 65536, "stop reading when so much waits to be received")
     add("--limit-write-buffer", "BYTES", 65536, "let send wait when so much waits to be written")
 

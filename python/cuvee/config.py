@@ -38,6 +38,7 @@ LIMITS = (
     "limit_request_line",
     "limit_request_head",
     "limit_request_fields",
+    "limit_request_body",
     "limit_read_buffer",
     "limit_write_buffer",
 )
@@ -45,6 +46,7 @@ LIMITS = (
 MOST = 2**30
 """The highest value of a limit of bytes or of a number of things."""
 MOST_FIELDS = 256
+MOST_BODY = 2**53
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -81,6 +83,7 @@ class Config:
         limit_request_line: int = 16384,
         limit_request_head: int = 65536,
         limit_request_fields: int = 100,
+        limit_request_body: int | None = None,
         limit_read_buffer: int = 65536,
         limit_write_buffer: int = 65536,
         date_header: bool = True,
@@ -115,6 +118,11 @@ class Config:
         self.limit_request_head = _amount("limit_request_head", limit_request_head)
         self.limit_request_fields = _whole_number(
             "limit_request_fields", limit_request_fields, 1, MOST_FIELDS
+        )
+        self.limit_request_body = (
+            limit_request_body
+            if limit_request_body is None
+            else _whole_number("limit_request_body", limit_request_body, 0, MOST_BODY)
         )
         self.limit_read_buffer = _amount("limit_read_buffer", limit_read_buffer)
         self.limit_write_buffer = _amount("limit_write_buffer", limit_write_buffer)

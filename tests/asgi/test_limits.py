@@ -175,6 +175,69 @@ def test_a_body_may_be_slow(serve: Serve) -> None:
         assert limited(server) == {}
 
 
+@pytest.mark.parametrize("expect", [b"", b"Expect: 100-continue\r\n"])
+def test_a_body_that_says_it_is_too_large_is_refused_unread(serve: Serve, expect: bytes) -> None:
+    """The application never hears of it."""
+    with serve(patient, limit_request_body=10) as server:
+        with server.connect() as client:
+            client.send(UPLOAD % 10 + b"x" * 10)
+            assert client.read_response().status == 200
+            client.send((UPLOAD % 11)[:-2] + expect + b"\r\n")
+            assert_refused(client, 413)
+            assert server.server.server_state.total_requests == 1
+        server.log.expect("Invalid HTTP request received. (body larger than --limit-request-body)")
+        assert limited(server) == {"limit_request_body": 1}
+
+
+def test_chunks_are_counted(serve: Serve, notes: Notes) -> None:
+    with serve(collector(notes), limit_request_body=10) as server:
+        with server.connect() as client:
+            client.send(CHUNKED + b"a\r\n0123456789\r\n")
+            assert notes.get() == {"type": "http.request", "body": b"0123456789", "more_body": True}
+            client.send(b"1\r\nx\r\n")
+            assert notes.get() == DISCONNECT
+            assert_refused(client, 413)
+        server.log.expect("Invalid HTTP request received. (body larger than --limit-request-body)")
+        assert limited(server) == {"limit_request_body": 1}
+
+
+def test_chunks_up_to_the_limit_are_served(serve: Serve) -> None:
+    with serve(patient, limit_request_body=10) as server, server.connect() as client:
+        for _ in range(2):
+            client.send(CHUNKED + b"9\r\n012345678\r\n1\r\nx\r\n0\r\n\r\n")
+            assert client.read_response().status == 200
+
+
+def test_too_many_chunks_behind_the_start_of_the_answer_cut_it(serve: Serve, notes: Notes) -> None:
+    with serve(collector(notes, begin=True), limit_request_body=10) as server:
+        with server.connect() as client:
+            client.send(CHUNKED)
+            assert client.read_head().status == 200
+            client.send(b"b\r\n01234567890\r\n")
+            assert client.read_to_end() == b"4\r\npart\r\n"
+            assert notes.get() == DISCONNECT
+        server.log.expect("--limit-request-body")
+
+
+def test_who_sends_too_much_can_read_the_answer(serve: Serve) -> None:
+    """What still comes is read and dropped: closing would destroy the answer on its way."""
+    with serve(patient, limit_request_body=10) as server, server.connect() as client:
+        client.send(UPLOAD % (4 * MIB), b"x" * 4 * MIB)
+        assert_refused(client, 413)
+        assert not client.reset
+        server.log.expect("--limit-request-body")
+
+
+def test_no_body_at_all(serve: Serve) -> None:
+    with serve(hello, limit_request_body=0) as server, server.connect() as client:
+        client.assert_open()
+        client.send(UPLOAD % 0)
+        assert client.read_response().status == 200
+        client.send(UPLOAD % 1)
+        assert_refused(client, 413)
+        server.log.expect("--limit-request-body")
+
+
 def test_an_unread_body_has_its_time(serve: Serve) -> None:
     with serve(hello, timeout_unread_body=0.1) as server, server.connect() as client:
         client.send(UPLOAD % 10 + b"12345")

@@ -40,6 +40,7 @@ OPTIONS = {
     "--limit-request-line": "16384",
     "--limit-request-head": "65536",
     "--limit-request-fields": "100",
+    "--limit-request-body": "none",
     "--limit-read-buffer": "65536",
     "--limit-write-buffer": "65536",
     "--gc-freeze": "on",
@@ -119,19 +120,20 @@ def test_bad_option_is_one_line_and_exit_code_2(arguments: list[str], message: s
 
 
 @pytest.mark.parametrize(
-    ("option", "most"),
+    ("option", "least", "most"),
     [
-        ("--limit-request-line", 2**30),
-        ("--limit-request-head", 2**30),
-        ("--limit-request-fields", 256),
-        ("--limit-read-buffer", 2**30),
-        ("--limit-write-buffer", 2**30),
+        ("--limit-request-line", 1, 2**30),
+        ("--limit-request-head", 1, 2**30),
+        ("--limit-request-fields", 1, 256),
+        ("--limit-request-body", 0, 2**53),
+        ("--limit-read-buffer", 1, 2**30),
+        ("--limit-write-buffer", 1, 2**30),
     ],
 )
-def test_bad_limit_is_one_line_and_exit_code_2(option: str, most: int) -> None:
+def test_bad_limit_is_one_line_and_exit_code_2(option: str, least: int, most: int) -> None:
     for value, wrong in (
-        ("0", f"0 is not between 1 and {most}"),
-        (str(most + 1), f"{most + 1} is not between 1 and {most}"),
+        (str(least - 1), f"{least - 1} is not between {least} and {most}"),
+        (str(most + 1), f"{most + 1} is not between {least} and {most}"),
         ("64K", "'64K' is not a whole number"),
     ):
         done = command("a:b", option, value)

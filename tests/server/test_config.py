@@ -57,6 +57,7 @@ def test_defaults_are_uvicorns() -> None:
         "limit_request_line": 16384,
         "limit_request_head": 65536,
         "limit_request_fields": 100,
+        "limit_request_body": None,
         "limit_read_buffer": 65536,
         "limit_write_buffer": 65536,
         "timeout_graceful_shutdown": None,
@@ -134,6 +135,15 @@ def test_senseless_timeout_is_a_value_error(name: str) -> None:
         with pytest.raises(ValueError) as caught:
             cuvee.Config(applications.hello, **{name: value})
         assert str(caught.value) == f"{name} must be a number of seconds, not {value!r}"
+
+
+@pytest.mark.parametrize(("name", "least", "most"), [("limit_request_body", 0, 2**53)])
+def test_senseless_optional_limit_is_a_value_error(name: str, least: int, most: int) -> None:
+    for value in (least - 1, most + 1, 1.5):
+        with pytest.raises(ValueError) as caught:
+            cuvee.Config(applications.hello, **{name: value})
+        message = f"{name} must be a whole number between {least} and {most}, not {value!r}"
+        assert str(caught.value) == message
 
 
 def test_every_limit_reaches_the_server() -> None:
