@@ -113,9 +113,10 @@ struct cv_conn_env {
     void (*on_closed)(cv_conn_env_t *env);
 };
 
-/* Sets defaults and the working state. Limits: request line 16384 bytes, head 65536, 100 fields, no limit of
- * a body. Durations in milliseconds: head 30000, keep-alive 5000, body 60000, unread body 5000, linger 2000, write 60000; another one is set
- * with cv_deadlines_configure(&env->deadlines, CV_CONN_…) before the first connection. Returns 0 or negative. */
+/* Sets defaults and the working state. Limits: request line 16384 bytes, head 65536, 100 fields, none for a
+ * body. Durations in milliseconds: head 30000, keep-alive 5000, body 60000, unread body 5000, linger 2000, write 60000;
+ * another one is set with cv_deadlines_configure(&env->deadlines, CV_CONN_…) before the first connection. Returns 0 or
+ * negative. */
 int cv_conn_env_init(cv_conn_env_t *env, uv_loop_t *loop, const cv_conn_ops_t *ops);
 
 /* Every connection must be closed; `on_closed` is called when the last of them is freed and the timer is libuv's no

@@ -327,8 +327,8 @@ PyDoc_STRVAR(server_doc,
              "One ASGI application served over HTTP/1.1 on one event loop.\n\n"
              "Requests run in a copy of the contextvars context that is current now. `state` is copied into each\n"
              "scope. `limits` are numbers by the names of Config's options. `access_log` is an AccessLog, or is\n"
-             "called with client, method, target, version and status. `log` is called with a level number of logging's, a\n"
-             "message and an exception or None. Use from the loop's thread only; close() it in the end.");
+             "called with client, method, target, version and status. `log` is called with a level number of\n"
+             "logging's, a message and an exception or None. Use from the loop's thread only; close() it in the end.");
 
 static PyType_Slot server_slots[] = {
     {Py_tp_doc, (void *)server_doc},

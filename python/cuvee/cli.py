@@ -245,9 +245,7 @@ def _add_timeouts(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("time limits, in seconds")
 
     def add(option: str, default: float | None, text: str) -> None:
-        group.add_argument(
-            option, type=_seconds, default=default, metavar="SECONDS", help=text
-        )
+        group.add_argument(option, type=_seconds, default=default, metavar="SECONDS", help=text)
 
     add("--timeout-keep-alive", 5, "close a connection that sends no other request for so long")
     add("--timeout-head", 30, "answer 408 when a request's head is not complete after so long")

@@ -27,7 +27,7 @@ def make(limits: Any) -> dict[str, int]:
 
 
 def test_each_limit_is_known() -> None:
-    counters = make({name: 1 for name in LIMITS})
+    counters = make(dict.fromkeys(LIMITS, 1))
     assert set(counters.values()) == {0}
     assert counters == make(None) == make({})
 
