@@ -25,6 +25,7 @@ cv_cycle_new(cv_service_t *service, cv_conn_t *conn)
     cv_list_init(&self->senders);
     cv_list_append(&service->queued, &self->node);
     service->open_count++;
+    service->under_way++;
     service->was_busy_cycles = true;
     PyObject_GC_Track(self);
     return self;

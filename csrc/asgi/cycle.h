@@ -68,6 +68,14 @@ void cv_cycle_disconnect(CycleObject *cycle);
 /* The answer is complete, or was given up: the connection is the next request's. */
 void cv_cycle_detach(CycleObject *cycle);
 
+/* Its answer is complete, or there will be none: it is not under way any more. Idempotent. */
+static inline void
+cv_cycle_complete(CycleObject *cycle)
+{
+    cycle->service->under_way -= !cycle->complete;
+    cycle->complete = true;
+}
+
 /* Wakes what waits in receive, or in send. -1: set_result failed (an exception is set). */
 int cv_cycle_wake(CycleObject *cycle, cv_list_t *waiters);
 

@@ -183,7 +183,7 @@ finish(CycleObject *cycle)
 {
     cv_service_t *service = cycle->service;
     cv_conn_t *conn = cycle->conn;
-    cycle->complete = true;
+    cv_cycle_complete(cycle);
     service->total++;
     cv_cycle_detach(cycle);
     write_or_hold(service, conn, cycle->route, is_busy(service));

@@ -20,13 +20,57 @@ service_of(cv_conn_t *conn)
     return CV_CONTAINER_OF(conn->env, cv_service_t, env);
 }
 
+/* A cycle that never starts leaves the queue, whose reference it was. */
+static void
+drop_queued(CycleObject *cycle)
+{
+    cv_list_remove(&cycle->node);
+    cycle->service->open_count--;
+    cv_cycle_complete(cycle);
+    Py_DECREF(cycle);
+}
+
 /* ---- what conn/ tells -------------------------------------------------------------------------------------- */
+
+/* The limit that stands in the way of one more request, or CV_LIMITS. */
+static cv_limit_t
+find_limit(const cv_service_t *service)
+{
+    if (service->under_way >= service->limit_requests) {
+        return CV_LIMIT_REQUESTS;
+    }
+    bool many = service->env.conn_count >= service->limit_concurrency
+        || service->open_count >= service->limit_concurrency;
+    return many ? CV_LIMIT_CONCURRENCY : CV_LIMITS;
+}
+
+/* The request is answered with 503 and never gets to the application; otherwise it counts as any other. */
+static void
+refuse_cycle(CycleObject *cycle, cv_limit_t limit)
+{
+    cv_service_t *service = cycle->service;
+    cv_cycle_log_access(cycle, 503);
+    service->total++;
+    service->env.limited[limit]++;
+    if (cycle->conn != NULL && limit == CV_LIMIT_REQUESTS) {
+        cv_conn_refuse_busy(cycle->conn);
+    } else if (cycle->conn != NULL) {
+        cv_conn_refuse(cycle->conn, 503, NULL);
+    }
+    cv_cycle_detach(cycle);
+    drop_queued(cycle);
+    cv_report(service, CV_LOG_WARNING,
+              limit == CV_LIMIT_REQUESTS ? "Request refused. (more requests than --limit-requests)"
+                                         : "Exceeded concurrency limit. (--limit-concurrency)",
+              NULL);
+}
 
 static int
 on_head(cv_conn_t *conn, const cv_h1_head_t *head)
 {
     cv_service_t *service = service_of(conn);
     cv_service_enter(service);
+    cv_limit_t limit = find_limit(service);
     CycleObject *cycle = cv_cycle_new(service, conn);
     if (cycle == NULL) {
         PyErr_WriteUnraisable(service->server);
@@ -39,10 +83,11 @@ on_head(cv_conn_t *conn, const cv_h1_head_t *head)
     if (cycle->scope == NULL) {
         PyErr_WriteUnraisable(service->server);
         cv_cycle_detach(cycle);
-        cv_list_remove(&cycle->node);
-        service->open_count--;
-        Py_DECREF(cycle);
+        drop_queued(cycle);
         return -1;
+    }
+    if (limit != CV_LIMITS) {
+        refuse_cycle(cycle, limit);
     }
     cv_service_wake(service);
     return 0;
@@ -188,6 +233,14 @@ on_batch(cv_conn_env_t *env)
     }
 }
 
+static void
+on_room(cv_conn_env_t *env)
+{
+    cv_service_t *service = CV_CONTAINER_OF(env, cv_service_t, env);
+    service->on_room(service);
+    cv_service_wake(service);
+}
+
 const cv_conn_ops_t cv_service_conn_ops = {
     .on_head = on_head,
     .on_body_room = on_body_room,
@@ -199,6 +252,7 @@ const cv_conn_ops_t cv_service_conn_ops = {
     .on_cut = on_cut,
     .release = release,
     .on_batch = on_batch,
+    .on_room = on_room,
 };
 
 /* ---- the turn ---------------------------------------------------------------------------------------------- */

@@ -43,6 +43,7 @@ struct cv_service {
 
     /* set once */
     const cv_service_driver_t *driver;
+    void (*on_room)(cv_service_t *service); /* [poll] there are fewer connections than env.conn_limit again */
     cv_state_t *state;          /* borrowed; the server's type keeps the module alive */
     PyObject *server;           /* borrowed: the object this is embedded in */
     PyObject *app;              /* strong, as all that follow */
@@ -58,6 +59,8 @@ struct cv_service {
     PyObject *log;              /* log(level, message, exception) */
     PyObject *access;           /* AccessLog, a callable, or NULL */
     cv_access_log_t *access_log; /* of `access`, borrowed; NULL when that is a callable or NULL */
+    uint32_t limit_concurrency; /* connections or requests at which another request gets 503 */
+    uint32_t limit_requests;    /* requests under way at which another one gets 503 */
     bool app_is_coroutine_function; /* calling it runs no user code, so no context needs to be entered */
 
     /* working state */
@@ -65,6 +68,7 @@ struct cv_service {
     cv_list_t queued;           /* cycles whose app was not called yet */
     cv_list_t open;             /* cycles whose task is not done */
     unsigned open_count;        /* length of both lists */
+    unsigned under_way;         /* those of them whose answer is not complete */
     uint64_t total;             /* complete responses */
     uint64_t flushes;           /* rounds whose output was written: no step spans two */
     cv_batch_t batch;

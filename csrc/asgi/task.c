@@ -101,7 +101,7 @@ give_up_answer(CycleObject *cycle)
         cycle->service->total++;
         cv_conn_refuse(conn, 500, "Internal Server Error");
     }
-    cycle->complete = true;
+    cv_cycle_complete(cycle);
     cv_cycle_detach(cycle);
     cv_service_wake(cycle->service);
 }
@@ -177,6 +177,7 @@ close_cycle(CycleObject *cycle)
     Py_CLEAR(cycle->task);
     cv_list_remove(&cycle->node);
     service->open_count--;
+    cv_cycle_complete(cycle);
     if (service->open_count == 0) {
         cv_service_wake(service);
     }

@@ -73,6 +73,8 @@ typedef struct {
     /* [poll] `batch` requests were handed up in this poll and nothing was flushed since: the callee may run them and
      * flush before more is read. May be NULL. */
     void (*on_batch)(cv_conn_env_t *env);
+    /* [poll] There are fewer connections than conn_limit again. May be NULL. */
+    void (*on_room)(cv_conn_env_t *env);
 } cv_conn_ops_t;
 
 /* What the connections of one server share. Owned by the server. */
@@ -82,6 +84,8 @@ struct cv_conn_env {
     const cv_conn_ops_t *ops;
     cv_h1_limits_t limits;
     uint64_t body_limit;      /* most bytes of a request's body: UINT64_MAX */
+    uint32_t request_limit;   /* requests of a connection, whose last answer closes it; 0: no limit */
+    uint32_t conn_limit;      /* on_room is called when conn_count falls below it; 0: never */
     size_t read_high;         /* body bytes or pipelined bytes kept before reading stops: 65536 */
     size_t write_high;        /* queued output above which on_drain will be called: 65536 */
     size_t write_low;         /* ... once it fell to this: 16384 */
@@ -179,6 +183,7 @@ struct cv_conn {
     cv_buffer_t input;       /* an incomplete head, or bytes behind the open request */
     size_t input_start;      /* bytes of input that are done with */
     size_t unread;           /* body bytes that were handed up and not yet taken (cv_conn_consumed) */
+    uint32_t request_count;  /* heads so far */
     uint64_t body_allowed;   /* body bytes of the open request that may still come */
     cv_deadline_t deadline;
 
@@ -234,6 +239,9 @@ void cv_conn_want_body(cv_conn_t *conn);
  * closes after it. Before cv_conn_respond, or after it while the head is still held (the held head is dropped);
  * later it is cv_conn_fail. Written by the next flush, as a body is. */
 void cv_conn_refuse(cv_conn_t *conn, unsigned status, const char *text);
+
+/* The same with 503, and a field that asks the client to come again in a second. */
+void cv_conn_refuse_busy(cv_conn_t *conn);
 
 /* The open answer cannot be completed: what is queued goes out (the held head too) with the next flush, then the
  * connection closes. */

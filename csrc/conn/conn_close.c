@@ -14,10 +14,14 @@ cv_conn_close(cv_conn_t *conn, bool reset)
     cv_list_remove(&conn->flush_node);
     cv_list_remove(&conn->node);
     conn->env->conn_count--;
+    bool has_room = conn->env->conn_count + 1 == conn->env->conn_limit && conn->env->ops->on_room != NULL;
     cv_deadline_drop(&conn->deadline);
     cv_transport_close(&conn->transport, reset);
     cv_conn_output_drop(conn);
     cv_conn_tell_gone(conn);
+    if (has_room) {
+        conn->env->ops->on_room(conn->env);
+    }
 }
 
 void

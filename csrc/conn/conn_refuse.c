@@ -13,10 +13,12 @@ static const char bad_request_text[] = "Invalid HTTP request received."; /* uvic
 
 /* Appends a whole answer behind what is queued. */
 static int
-append_answer(cv_conn_t *conn, unsigned status, const char *text, size_t len)
+append_answer(cv_conn_t *conn, unsigned status, cv_span_t text, bool retry)
 {
     static const char name[] = "content-type";
     static const char value[] = "text/plain; charset=utf-8";
+    static const char retry_name[] = "retry-after";
+    size_t len = text.len;
     cv_h1_response_t *response = &conn->response;
     cv_buffer_t *output = &conn->output;
     size_t take = 0;
@@ -29,6 +31,9 @@ append_answer(cv_conn_t *conn, unsigned status, const char *text, size_t len)
     if (error == 0) {
         error = cv_h1_response_field(response, output, name, sizeof(name) - 1, value, sizeof(value) - 1);
     }
+    if (error == 0 && retry) {
+        error = cv_h1_response_field(response, output, retry_name, sizeof(retry_name) - 1, "1", 1);
+    }
     if (error == 0) {
         error = cv_conn_end_head(conn, len, true);
     }
@@ -36,7 +41,7 @@ append_answer(cv_conn_t *conn, unsigned status, const char *text, size_t len)
         error = cv_h1_response_body(response, output, len, true, &take, &after, &after_len);
     }
     if (error == 0) {
-        error = cv_buffer_append(output, text, take);
+        error = cv_buffer_append(output, text.data, take);
     }
     return error;
 }
@@ -48,8 +53,8 @@ is_head_held(const cv_conn_t *conn)
     return !conn->response_started || conn->response.head_open;
 }
 
-void
-cv_conn_refuse(cv_conn_t *conn, unsigned status, const char *text)
+static void
+refuse(cv_conn_t *conn, unsigned status, cv_span_t text, bool retry)
 {
     if (!cv_conn_is_answering(conn)) {
         return;
@@ -59,9 +64,7 @@ cv_conn_refuse(cv_conn_t *conn, unsigned status, const char *text)
         return;
     }
     conn->output.len = conn->output_ready;
-    cv_span_t phrase = cv_status_phrase(status);
-    cv_span_t body = text != NULL ? (cv_span_t){text, strlen(text)} : phrase;
-    if (append_answer(conn, status, body.data, body.len) < 0) {
+    if (append_answer(conn, status, text, retry) < 0) {
         cv_conn_close(conn, true);
         return;
     }
@@ -69,6 +72,18 @@ cv_conn_refuse(cv_conn_t *conn, unsigned status, const char *text)
     conn->response_started = true;
     conn->response.keep_alive = false;
     cv_conn_end_response(conn);
+}
+
+void
+cv_conn_refuse(cv_conn_t *conn, unsigned status, const char *text)
+{
+    refuse(conn, status, text != NULL ? (cv_span_t){text, strlen(text)} : cv_status_phrase(status), false);
+}
+
+void
+cv_conn_refuse_busy(cv_conn_t *conn)
+{
+    refuse(conn, 503, cv_status_phrase(503), true);
 }
 
 void

@@ -16,6 +16,18 @@ verdict(cv_conn_t *conn, int status)
     return cv_conn_is_dropping(conn) ? CV_CONN_EGONE : 0;
 }
 
+/* Counts the request. True when another one may follow it. */
+static bool
+may_have_another(cv_conn_t *conn, const cv_h1_head_t *head)
+{
+    conn->request_count++;
+    if (!head->keep_alive || conn->request_count != conn->env->request_limit) {
+        return head->keep_alive;
+    }
+    conn->env->limited[CV_LIMIT_CONNECTION_REQUESTS]++;
+    return false;
+}
+
 static int
 on_head(void *owner, const cv_h1_head_t *head)
 {
@@ -28,7 +40,7 @@ on_head(void *owner, const cv_h1_head_t *head)
     memset(&conn->response, 0, sizeof(conn->response));
     conn->response.minor = head->minor;
     conn->response.is_head = head->is_head;
-    conn->response.keep_alive = conn->may_keep_alive = head->keep_alive;
+    conn->response.keep_alive = conn->may_keep_alive = may_have_another(conn, head);
     conn->response_started = false;
     conn->response_complete = false;
     conn->body_allowed = conn->env->body_limit;

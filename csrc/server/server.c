@@ -21,6 +21,7 @@ drop_cycles(cv_list_t *cycles)
         CycleObject *cycle = CV_CONTAINER_OF(cycles->next, CycleObject, node);
         cv_list_remove(&cycle->node);
         cycle->service->open_count--;
+        cv_cycle_complete(cycle);
         Py_CLEAR(cycle->task);
         Py_DECREF(cycle);
     }

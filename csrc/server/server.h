@@ -24,6 +24,8 @@ typedef struct {
     cv_service_t service;
     cv_list_t listeners;      /* ServerListener */
     unsigned open_parts;      /* the env and each listener: what libuv still holds */
+    uint64_t pause_told;      /* when the log was told of a pause at limit_connections, ns; 0: not yet */
+    bool is_full;             /* accepting pauses: there are limit_connections */
     bool is_open;             /* from a complete __init__ to close() */
     bool is_foreign;          /* the loop is not cuvee's */
 

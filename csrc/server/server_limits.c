@@ -21,6 +21,7 @@ typedef struct {
 #define IN_SERVICE(field) offsetof(cv_service_t, field)
 #define MOST_SECONDS 1e9
 #define MOST_BYTES 1073741824.0
+#define MOST_THINGS MOST_BYTES
 #define MOST_OF_ALL 9007199254740992.0 /* up to here a double counts by ones */
 
 static const option_t options[] = {
@@ -28,6 +29,10 @@ static const option_t options[] = {
     {"limit_request_head", AS_UINT32, IN_SERVICE(env.limits.head), 1, MOST_BYTES},
     {"limit_request_fields", AS_UINT32, IN_SERVICE(env.limits.fields), 1, CV_H1_FIELDS_CEILING},
     {"limit_request_body", AS_UINT64, IN_SERVICE(env.body_limit), 0, MOST_OF_ALL},
+    {"limit_concurrency", AS_UINT32, IN_SERVICE(limit_concurrency), 1, MOST_THINGS},
+    {"limit_requests", AS_UINT32, IN_SERVICE(limit_requests), 1, MOST_THINGS},
+    {"limit_connections", AS_UINT32, IN_SERVICE(env.conn_limit), 1, MOST_THINGS},
+    {"limit_connection_requests", AS_UINT32, IN_SERVICE(env.request_limit), 1, MOST_THINGS},
     {"limit_read_buffer", AS_SIZE, IN_SERVICE(env.read_high), 1, MOST_BYTES},
     {"limit_write_buffer", AS_SIZE, IN_SERVICE(env.write_high), 1, MOST_BYTES},
     {"timeout_head", AS_DEADLINE, CV_CONN_HEAD, 0, MOST_SECONDS},

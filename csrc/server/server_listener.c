@@ -7,7 +7,10 @@
 
 #include "asgi/peer.h"
 #include "asgi/report.h"
+#include "base/clock.h"
 #include "py/errors.h"
+
+#define TELL_AGAIN 60000000000u /* ns between two log lines about a full server */
 
 typedef struct {
     cv_listener_t listener;
@@ -19,6 +22,50 @@ static server_listener_t *
 of_listener(cv_listener_t *listener)
 {
     return CV_CONTAINER_OF(listener, server_listener_t, listener);
+}
+
+/* A server that is full all the time pauses with each connection that it accepts: the log hears of it now and then. */
+static void
+tell_full(ServerObject *server)
+{
+    cv_service_t *service = &server->service;
+    uint64_t now = cv_clock_now();
+    if (server->pause_told == 0 || now - server->pause_told >= TELL_AGAIN) {
+        server->pause_told = now;
+        cv_service_enter(service);
+        cv_report_format(service, CV_LOG_WARNING,
+                         "Accepting connections pauses: there are %u. (--limit-connections)",
+                         service->env.conn_count);
+    }
+}
+
+/* Connections that come now wait in the kernel. */
+static void
+pause_when_full(ServerObject *server)
+{
+    cv_conn_env_t *env = &server->service.env;
+    if (env->conn_limit == 0 || env->conn_count < env->conn_limit || server->is_full) {
+        return;
+    }
+    server->is_full = true;
+    env->limited[CV_LIMIT_CONNECTIONS]++;
+    for (cv_list_t *node = server->listeners.next; node != &server->listeners; node = node->next) {
+        cv_listener_stop(&CV_CONTAINER_OF(node, server_listener_t, node)->listener);
+    }
+    tell_full(server);
+}
+
+void
+cv_server_listeners_go_on(cv_service_t *service)
+{
+    ServerObject *server = CV_CONTAINER_OF(service, ServerObject, service);
+    if (!server->is_full) {
+        return;
+    }
+    server->is_full = false;
+    for (cv_list_t *node = server->listeners.next; node != &server->listeners; node = node->next) {
+        cv_listener_start(&CV_CONTAINER_OF(node, server_listener_t, node)->listener);
+    }
 }
 
 static void
@@ -39,6 +86,7 @@ on_accept(cv_listener_t *listener, int fd, const struct sockaddr *address, sockl
         return;
     }
     service->was_busy_conns = true;
+    pause_when_full(of_listener(listener)->server);
 }
 
 static void
@@ -89,7 +137,7 @@ cv_server_listener_open(ServerObject *server, int fd)
     }
     cv_list_append(&server->listeners, &self->node);
     server->open_parts++;
-    error = cv_listener_start(&self->listener);
+    error = server->is_full ? 0 : cv_listener_start(&self->listener);
     if (error < 0) {
         cv_list_remove(&self->node);
         cv_listener_close(&self->listener);

@@ -13,6 +13,9 @@
 /* Accepts from `fd`, which stays the caller's. -1 with OSError or MemoryError set. */
 int cv_server_listener_open(ServerObject *server, int fd);
 
+/* There are fewer connections than their limit again: goes on accepting. */
+void cv_server_listeners_go_on(cv_service_t *service);
+
 /* Closes every listener of the server. */
 void cv_server_listeners_close(ServerObject *server);
 

@@ -7,6 +7,7 @@
 #include "server/in_foreign_loop.h"
 #include "server/on_cuvee_loop.h"
 #include "server/server_limits.h"
+#include "server/server_listener.h"
 
 static const char server_name[] = "cuvee";
 
@@ -128,6 +129,8 @@ init_service(ServerObject *self, const server_args_t *args)
         return cv_error_set(error);
     }
     self->open_parts = 1;
+    service->on_room = cv_server_listeners_go_on;
+    service->limit_concurrency = service->limit_requests = UINT32_MAX;
     service->env.date_header = args->date_header;
     service->env.server_header = args->server_header ? server_name : NULL;
     service->env.server_header_len = args->server_header ? sizeof server_name - 1 : 0;

@@ -291,6 +291,30 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         least=0,
         most=2**53,
     )
+    add(
+        "--limit-concurrency",
+        "NUMBER",
+        None,
+        "answer 503 while so many connections or requests are there [default: none]",
+    )
+    add(
+        "--limit-requests",
+        "NUMBER",
+        None,
+        "answer 503 while so many requests are under way [default: none]",
+    )
+    add(
+        "--limit-connections",
+        "NUMBER",
+        None,
+        "accept no other while so many connections are there [default: none]",
+    )
+    add(
+        "--limit-connection-requests",
+        "NUMBER",
+        None,
+        "close a connection after so many requests [default: none]",
+    )
     add("--limit-read-buffer", "BYTES", 65536, "stop reading when so much waits to be received")
     add("--limit-write-buffer", "BYTES", 65536, "let send wait when so much waits to be written")
 

@@ -39,6 +39,10 @@ LIMITS = (
     "limit_request_head",
     "limit_request_fields",
     "limit_request_body",
+    "limit_concurrency",
+    "limit_requests",
+    "limit_connections",
+    "limit_connection_requests",
     "limit_read_buffer",
     "limit_write_buffer",
 )
@@ -84,6 +88,10 @@ class Config:
         limit_request_head: int = 65536,
         limit_request_fields: int = 100,
         limit_request_body: int | None = None,
+        limit_concurrency: int | None = None,
+        limit_requests: int | None = None,
+        limit_connections: int | None = None,
+        limit_connection_requests: int | None = None,
         limit_read_buffer: int = 65536,
         limit_write_buffer: int = 65536,
         date_header: bool = True,
@@ -119,10 +127,12 @@ class Config:
         self.limit_request_fields = _whole_number(
             "limit_request_fields", limit_request_fields, 1, MOST_FIELDS
         )
-        self.limit_request_body = (
-            limit_request_body
-            if limit_request_body is None
-            else _whole_number("limit_request_body", limit_request_body, 0, MOST_BODY)
+        self.limit_request_body = _optional("limit_request_body", limit_request_body, 0, MOST_BODY)
+        self.limit_concurrency = _optional("limit_concurrency", limit_concurrency, 1, MOST)
+        self.limit_requests = _optional("limit_requests", limit_requests, 1, MOST)
+        self.limit_connections = _optional("limit_connections", limit_connections, 1, MOST)
+        self.limit_connection_requests = _optional(
+            "limit_connection_requests", limit_connection_requests, 1, MOST
         )
         self.limit_read_buffer = _amount("limit_read_buffer", limit_read_buffer)
         self.limit_write_buffer = _amount("limit_write_buffer", limit_write_buffer)
@@ -294,6 +304,10 @@ def _whole_number(name: str, value: object, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ValueError(f"{name} must be a whole number between {low} and {high}, not {value!r}")
     return value
+
+
+def _optional(name: str, value: int | None, low: int, high: int) -> int | None:
+    return value if value is None else _whole_number(name, value, low, high)
 
 
 def _amount(name: str, value: object) -> int:

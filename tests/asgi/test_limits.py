@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 
 import pytest
 
 from tests.conftest import Serve
 from tests.support.asgi import WAIT, App, Notes, Receive, Scope, Send, hello, read_body, respond
-from tests.support.raw import RawClient
+from tests.support.raw import RawClient, Response
 from tests.support.server import RunningServer
 
 UPLOAD = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n"
@@ -333,3 +334,160 @@ def test_send_waits_at_its_mark(serve: Serve, notes: Notes) -> None:
         assert notes.empty()
         assert client.discard_to_end() == size
         assert notes.get() == "sent"
+
+
+# ---- numbers ----------------------------------------------------------------------------------
+
+
+class Gate:
+    """An application whose /wait waits until the gate is open."""
+
+    def __init__(self, notes: Notes) -> None:
+        self.notes = notes
+        self.event = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Do what the path says."""
+        if scope["path"] == "/wait":
+            self.notes.put("waits")
+            await self.event.wait()
+        await respond(send)
+
+
+def open_gate(server: RunningServer) -> None:
+    """Let what waits go on."""
+    assert server.loop is not None
+    server.loop.call_soon_threadsafe(server.config.loaded_app.event.set)
+
+
+def assert_busy(client: RawClient, path: str = "/") -> Response:
+    """A request gets 503, in uvicorn's words, and the connection closes."""
+    response = client.ask(path)
+    assert response.status == 503
+    assert response.body == b"Service Unavailable"
+    assert response.get(b"content-type") == b"text/plain; charset=utf-8"
+    assert response.get(b"connection") == b"close"
+    client.assert_closed()
+    return response
+
+
+def test_concurrency_counts_connections_as_uvicorn_does(serve: Serve) -> None:
+    """Also those that are idle, and the one that asks."""
+    with serve(hello, limit_concurrency=2) as server:
+        with server.connect() as first:
+            first.assert_open()
+            with server.connect() as second:
+                response = assert_busy(second)
+                assert response.get(b"retry-after") is None
+        server.log.expect("Exceeded concurrency limit. (--limit-concurrency)", logging.WARNING)
+        assert limited(server) == {"limit_concurrency": 1}
+        assert server.server.server_state.total_requests == 2
+        wait_for_no_connection(server)
+        with server.connect() as client:
+            client.assert_open()
+
+
+def test_concurrency_of_one_refuses_everything(serve: Serve) -> None:
+    with serve(hello, limit_concurrency=1) as server, server.connect() as client:
+        assert_busy(client)
+
+
+def test_concurrency_counts_requests_whose_client_is_gone(serve: Serve, notes: Notes) -> None:
+    with serve(Gate(notes), limit_concurrency=3) as server:
+        for _ in range(3):
+            with server.connect() as client:
+                client.get("/wait")
+                assert notes.get() == "waits"
+            wait_for_no_connection(server)
+        with server.connect() as client:
+            assert_busy(client)
+        open_gate(server)
+
+
+def test_requests_alone_are_limited(serve: Serve, notes: Notes) -> None:
+    """Idle connections don't count; what is under way goes on."""
+    with serve(Gate(notes), limit_requests=1) as server:
+        idle = [server.connect() for _ in range(5)]
+        for client in idle:
+            client.assert_open()
+        with server.connect() as waiting, server.connect() as other:
+            waiting.get("/wait")
+            assert notes.get() == "waits"
+            assert assert_busy(other).get(b"retry-after") == b"1"
+            server.log.expect("Request refused. (more requests than --limit-requests)")
+            assert limited(server) == {"limit_requests": 1}
+            open_gate(server)
+            assert waiting.read_response().status == 200
+            waiting.assert_open()
+        for client in idle:
+            client.assert_open()
+            client.close()
+
+
+def test_a_refused_request_is_in_the_access_log(serve: Serve) -> None:
+    with serve(hello, limit_concurrency=1, access_log=True) as server, server.connect() as client:
+        logger = logging.getLogger("uvicorn.access")
+        logger.addHandler(server.log)
+        try:
+            assert_busy(client, "/busy?a")
+            server.log.expect('"GET /busy?a HTTP/1.1" 503')
+        finally:
+            logger.removeHandler(server.log)
+
+
+def test_a_refused_body_is_not_read(serve: Serve) -> None:
+    with serve(hello, limit_concurrency=1) as server, server.connect() as client:
+        client.send(UPLOAD % 10 + b"01234")
+        assert client.read_response().status == 503
+        client.assert_closed()
+
+
+def test_accepting_pauses_at_so_many_connections(serve: Serve) -> None:
+    """Who comes later waits, and is served when another one goes."""
+    with serve(hello, limit_connections=2) as server:
+        first, second = server.connect(), server.connect()
+        first.assert_open()
+        second.assert_open()
+        server.log.expect("Accepting connections pauses: there are 2. (--limit-connections)")
+        waiting = [server.connect() for _ in range(3)]
+        for client in waiting:
+            client.get()
+        first.assert_open()
+        second.assert_open()
+        assert all(client.quiet() for client in waiting)
+        assert len(server.server.server_state.connections) == 2
+        second.close()
+        for client in waiting:
+            assert client.read_response().status == 200
+            client.close()
+        first.assert_open()
+        first.close()
+        assert limited(server)["limit_connections"] >= 2
+        assert not [line for line in server.log.lines() if "Accepting" in line]
+
+
+def test_a_full_server_can_stop(serve: Serve) -> None:
+    with serve(hello, limit_connections=1) as server, server.connect() as client:
+        client.assert_open()
+        server.log.expect("--limit-connections")
+
+
+def test_a_connection_has_so_many_requests(serve: Serve) -> None:
+    with serve(hello, limit_connection_requests=3) as server:
+        for _ in range(2):
+            with server.connect() as client:
+                for _ in range(2):
+                    assert client.ask().get(b"connection") is None
+                assert client.ask().get(b"connection") == b"close"
+                client.assert_closed()
+        with server.connect() as client:
+            client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" * 5)
+            assert client.read_to_end().count(b"HTTP/1.1 200") == 3
+        assert limited(server) == {"limit_connection_requests": 3}
+
+
+def test_a_connection_that_closes_anyway_is_not_counted(serve: Serve) -> None:
+    with serve(hello, limit_connection_requests=1) as server, server.connect() as client:
+        assert client.ask("/", "Connection: close").status == 200
+        client.assert_closed()
+        assert limited(server) == {}

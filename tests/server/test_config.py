@@ -58,6 +58,10 @@ def test_defaults_are_uvicorns() -> None:
         "limit_request_head": 65536,
         "limit_request_fields": 100,
         "limit_request_body": None,
+        "limit_concurrency": None,
+        "limit_requests": None,
+        "limit_connections": None,
+        "limit_connection_requests": None,
         "limit_read_buffer": 65536,
         "limit_write_buffer": 65536,
         "timeout_graceful_shutdown": None,
@@ -120,7 +124,8 @@ def test_senseless_value_is_a_value_error(options: dict[str, Any], message: str)
 )
 def test_senseless_limit_is_a_value_error(name: str) -> None:
     most = 256 if name == "limit_request_fields" else 2**30
-    for value in (0, most + 1, 1.5, None):
+    values: list[Any] = [0, most + 1, 1.5, None]
+    for value in values:
         with pytest.raises(ValueError) as caught:
             cuvee.Config(applications.hello, **{name: value})
         message = f"{name} must be a whole number between 1 and {most}, not {value!r}"
@@ -131,15 +136,26 @@ def test_senseless_limit_is_a_value_error(name: str) -> None:
     "name", ["timeout_body", "timeout_unread_body", "timeout_write", "timeout_linger"]
 )
 def test_senseless_timeout_is_a_value_error(name: str) -> None:
-    for value in (-1, float("inf"), "1", None):
+    values: list[Any] = [-1, float("inf"), "1", None]
+    for value in values:
         with pytest.raises(ValueError) as caught:
             cuvee.Config(applications.hello, **{name: value})
         assert str(caught.value) == f"{name} must be a number of seconds, not {value!r}"
 
 
-@pytest.mark.parametrize(("name", "least", "most"), [("limit_request_body", 0, 2**53)])
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("limit_request_body", 0, 2**53),
+        ("limit_concurrency", 1, 2**30),
+        ("limit_requests", 1, 2**30),
+        ("limit_connections", 1, 2**30),
+        ("limit_connection_requests", 1, 2**30),
+    ],
+)
 def test_senseless_optional_limit_is_a_value_error(name: str, least: int, most: int) -> None:
-    for value in (least - 1, most + 1, 1.5):
+    values: list[Any] = [least - 1, most + 1, 1.5]
+    for value in values:
         with pytest.raises(ValueError) as caught:
             cuvee.Config(applications.hello, **{name: value})
         message = f"{name} must be a whole number between {least} and {most}, not {value!r}"
