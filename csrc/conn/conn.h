@@ -172,6 +172,7 @@ struct cv_conn {
     bool callee_failed;      /* on_head or on_body returned an error */
     bool input_dropped;      /* bytes were thrown away unparsed: the peer may still be sending */
     bool may_keep_alive;     /* the open request allows it */
+    bool is_connect;         /* the open request is CONNECT */
     bool response_started;   /* cv_conn_respond was called for the open request */
     bool response_complete;
     bool above_high;         /* on_drain is owed */

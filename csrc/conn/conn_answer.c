@@ -36,6 +36,9 @@ cv_conn_respond(cv_conn_t *conn, unsigned status)
         conn->output.len = conn->output_ready;
         return error;
     }
+    if (conn->is_connect && status >= 200 && status < 300) {
+        cv_h1_response_tunnel(response);
+    }
     conn->response_started = true;
     return 0;
 }

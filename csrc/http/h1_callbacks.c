@@ -100,9 +100,8 @@ on_header_field(llhttp_t *llhttp, const char *at, size_t len)
 {
     cv_h1_parser_t *parser = parser_of(llhttp);
     cv_h1_head_t *head = parser->head;
-    if (parser->state != CV_H1_FIELDS) {
-        /* A request line without a version is HTTP/0.9 to llhttp. */
-        return parser->state == CV_H1_BODY ? count_extra(parser, len) : stop(parser, CV_H1_EVERSION_SYNTAX);
+    if (parser->state == CV_H1_BODY) {
+        return count_extra(parser, len);
     }
     if (head->field_count < parser->limits->fields) {
         cv_h1_field_t *field = &head->fields[head->field_count];
@@ -194,9 +193,6 @@ static int
 on_headers_complete(llhttp_t *llhttp)
 {
     cv_h1_parser_t *parser = parser_of(llhttp);
-    if (parser->state != CV_H1_FIELDS) {
-        return stop(parser, CV_H1_EVERSION_SYNTAX);
-    }
     cv_h1_head_t *head = parser->head;
     head->size = head_size(head); /* before the rules: they may give Host another place */
     int rc = cv_h1_rules_fields(head);
@@ -207,6 +203,7 @@ on_headers_complete(llhttp_t *llhttp)
         return stop(parser, rc);
     }
     head->is_head = llhttp->method == HTTP_HEAD;
+    head->is_connect = llhttp->method == HTTP_CONNECT;
     head->content_length = head->chunked ? 0 : llhttp->content_length;
     head->has_body = head->chunked || head->content_length != 0;
     /* What our rules read is what llhttp goes on with: it does not see a coding behind a tab, and would end the

@@ -95,7 +95,12 @@ take_request_line(cv_h1_parser_t *parser, const char *data, size_t len, size_t *
 {
     const char *last = memchr(data, '\n', len);
     int rc = execute(parser, data, last == NULL ? len : (size_t)(last - data) + 1, out_used);
-    parser->at_line = rc == CV_H1_MORE && last != NULL && parser->state == CV_H1_FIELDS;
+    if (rc == CV_H1_MORE && last != NULL) {
+        if (parser->state == CV_H1_REQUEST_LINE) {
+            return CV_H1_EVERSION_SYNTAX; /* none at all: HTTP/0.9 to llhttp, which waits for more */
+        }
+        parser->at_line = parser->state == CV_H1_FIELDS;
+    }
     return rc;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/h1_rules.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "base/ascii.h"
@@ -10,7 +11,7 @@
 enum {
     TOKEN = 1, /* RFC 9110 section 5.6.2 */
     HOST = 2,  /* reg-name of RFC 3986 section 3.2.2: unreserved, sub-delims, '%' */
-    IP6 = 4,   /* inside the brackets of an IP-literal */
+    HEX = 4,
 };
 
 static const uint8_t BYTE_CLASS[256] = {
@@ -26,8 +27,7 @@ static const uint8_t BYTE_CLASS[256] = {
     ['+'] = TOKEN | HOST,
     [','] = HOST,
     ['-'] = TOKEN | HOST,
-    ['.'] = TOKEN | HOST | IP6,
-    [':'] = IP6,
+    ['.'] = TOKEN | HOST,
     [';'] = HOST,
     ['='] = HOST,
     ['^'] = TOKEN,
@@ -35,10 +35,10 @@ static const uint8_t BYTE_CLASS[256] = {
     ['`'] = TOKEN,
     ['|'] = TOKEN,
     ['~'] = TOKEN | HOST,
-    ['0' ... '9'] = TOKEN | HOST | IP6,
-    ['A' ... 'F'] = TOKEN | HOST | IP6,
+    ['0' ... '9'] = TOKEN | HOST | HEX,
+    ['A' ... 'F'] = TOKEN | HOST | HEX,
     ['G' ... 'Z'] = TOKEN | HOST,
-    ['a' ... 'f'] = TOKEN | HOST | IP6,
+    ['a' ... 'f'] = TOKEN | HOST | HEX,
     ['g' ... 'z'] = TOKEN | HOST,
 };
 
@@ -59,19 +59,62 @@ run_of(cv_span_t text, size_t at, uint8_t class)
     return end - at;
 }
 
-/* uri-host [ ":" port ]. `needs_all`: neither the host nor the port may be missing. */
+/* The length of an IPv6 address in brackets that starts `text`, or 0. */
+static size_t
+literal_len(cv_span_t text)
+{
+    char address[INET6_ADDRSTRLEN];
+    struct in6_addr parsed;
+    const char *close = memchr(text.data, ']', text.len);
+    size_t len = close == NULL ? 0 : (size_t)(close - text.data) - 1;
+    if (len == 0 || len >= sizeof(address)) {
+        return 0;
+    }
+    memcpy(address, text.data + 1, len);
+    address[len] = '\0';
+    return strlen(address) == len && inet_pton(AF_INET6, address, &parsed) == 1 ? len + 2 : 0;
+}
+
+/* True when two hexadecimal digits follow every '%' (RFC 3986 section 2.1). */
+static bool
+is_encoded(cv_span_t text)
+{
+    const char *end = text.data + text.len, *at = text.data;
+    while (at < end && (at = memchr(at, '%', (size_t)(end - at))) != NULL) {
+        if (run_of((cv_span_t){at, (size_t)(end - at)}, 1, HEX) < 2) {
+            return false;
+        }
+        at += 3;
+    }
+    return true;
+}
+
+/* True for a port that a connection can be made to. */
+static bool
+is_port(cv_span_t digits)
+{
+    unsigned port = 0;
+    for (size_t i = 0; i < digits.len && port <= UINT16_MAX; i++) {
+        port = port * 10 + (unsigned)(digits.data[i] - '0');
+    }
+    return port != 0 && port <= UINT16_MAX;
+}
+
+/* uri-host [ ":" port ]. `needs_all`: there must be a host, and a port that a connection can be made to. */
 static bool
 is_host(cv_span_t text, bool needs_all)
 {
     size_t end;
     if (text.len > 0 && text.data[0] == '[') {
-        end = 1 + run_of(text, 1, IP6);
-        if (end < 3 || end == text.len || text.data[end] != ']') {
+        end = literal_len(text);
+        if (end == 0) {
             return false;
         }
-        end++;
     } else {
         end = run_of(text, 0, HOST);
+        if (!is_encoded((cv_span_t){text.data, end})) {
+            return false;
+        }
     }
     bool has_host = end != 0;
     if (end == text.len) {
@@ -84,7 +127,8 @@ is_host(cv_span_t text, bool needs_all)
     while (end < text.len && text.data[end] >= '0' && text.data[end] <= '9') {
         end++;
     }
-    return end == text.len && (!needs_all || (has_host && end != first_digit));
+    cv_span_t port = {text.data + first_digit, end - first_digit};
+    return end == text.len && (!needs_all || (has_host && is_port(port)));
 }
 
 /* True when `text` starts with `lower` in any case. */
@@ -235,28 +279,48 @@ enum { /* options of Connection */
        UPGRADE = 4,
 };
 
+/* Cuts the first member off a list (RFC 9110 section 5.6.1), and the whitespace off the member. */
+static cv_span_t
+next_member(cv_span_t *list)
+{
+    const char *at = list->data, *end = list->data + list->len;
+    const char *comma = memchr(at, ',', list->len);
+    const char *last = comma == NULL ? end : comma;
+    list->data = comma == NULL ? end : comma + 1;
+    list->len = (size_t)(end - list->data);
+    while (at < last && (*at == ' ' || *at == '\t')) {
+        at++;
+    }
+    while (last > at && (last[-1] == ' ' || last[-1] == '\t')) {
+        last--;
+    }
+    return (cv_span_t){at, (size_t)(last - at)};
+}
+
 /* The options in one Connection field (RFC 9110 section 7.6.1). */
 static unsigned
 connection_options(cv_span_t list)
 {
     unsigned options = 0;
-    const char *end = list.data + list.len;
-    for (const char *at = list.data; at < end; at++) {
-        while (at < end && (*at == ' ' || *at == '\t')) {
-            at++;
-        }
-        const char *comma = memchr(at, ',', (size_t)(end - at));
-        const char *last = comma == NULL ? end : comma;
-        cv_span_t option = {at, (size_t)(last - at)};
-        while (option.len > 0 && (option.data[option.len - 1] == ' ' || option.data[option.len - 1] == '\t')) {
-            option.len--;
-        }
+    while (list.len > 0) {
+        cv_span_t option = next_member(&list);
         options |= IS_WORD(option, "close") ? CLOSE : 0;
         options |= IS_WORD(option, "keep-alive") ? KEEP_ALIVE : 0;
         options |= IS_WORD(option, "upgrade") ? UPGRADE : 0;
-        at = last;
     }
     return options;
+}
+
+/* Whether one of the expectations in an Expect field is the one that is ours to meet (RFC 9110 section 10.1.1). */
+static bool
+expects_continue(cv_span_t list)
+{
+    bool expects = false;
+    while (list.len > 0 && !expects) {
+        cv_span_t expectation = next_member(&list);
+        expects = IS_WORD(expectation, "100-continue");
+    }
+    return expects;
 }
 
 /* What one pass over the fields finds. */
@@ -291,8 +355,8 @@ find_fields(cv_h1_head_t *head)
             found.options |= connection_options(cv_h1_span(head, field->value, field->value_len));
             break;
         case CV_FIELD_EXPECT:
-            head->expect_continue = head->minor == 1
-                && IS_WORD(cv_h1_span(head, field->value, field->value_len), "100-continue");
+            head->expect_continue |= head->minor == 1
+                && expects_continue(cv_h1_span(head, field->value, field->value_len));
             break;
         default:
             break;

@@ -5,29 +5,13 @@
 
 #include "base/ascii.h"
 #include "http/field_names.h"
+#include "http/h1_rules.h"
 #include "http/http_date.h"
 #include "http/status.h"
 
 enum {
     DECIMAL_MAX = 20,  /* digits of the largest uint64_t */
     CHUNK_LINE_MAX = 18, /* 16 hexadecimal digits and CRLF */
-};
-
-/* What uvicorn refuses in a field name. */
-static const bool NAME_REFUSES[256] = {
-    [0 ... ' '] = true,
-    ['"'] = true,
-    ['('] = true,
-    [')'] = true,
-    [','] = true,
-    [':' ... '>'] = true,
-    ['@'] = true,
-    ['['] = true,
-    ['\\'] = true,
-    [']'] = true,
-    ['{'] = true,
-    ['}'] = true,
-    [0x7f] = true,
 };
 
 static char *
@@ -63,7 +47,7 @@ put_name(char *to, const char *name, size_t len, uint8_t *out_id)
     bool valid = len != 0;
     for (size_t i = 0; i < len; i++) {
         to[i] = cv_ascii_lower(name[i]);
-        valid &= !NAME_REFUSES[(unsigned char)name[i]];
+        valid &= cv_h1_is_token_byte(name[i]);
     }
     return valid;
 }
@@ -151,11 +135,11 @@ parse_length(cv_span_t text, uint64_t *out_length)
     return text.len != 0;
 }
 
-/* RFC 9110 section 8.6: no content-length in a 1xx or 204. */
+/* RFC 9110 section 8.6: no content-length in a 1xx, a 204, or a 2xx to CONNECT. That of a 205 is ours. */
 static bool
-status_forbids_length(const cv_h1_response_t *response)
+drops_length(const cv_h1_response_t *response)
 {
-    return response->status < 200 || response->status == 204;
+    return response->status < 200 || response->status == 204 || response->status == 205 || response->is_tunnel;
 }
 
 /* The note_ functions return 1 to copy the field, 0 to leave it out, or an error. */
@@ -171,7 +155,7 @@ note_length(cv_h1_response_t *response, const char *value, size_t len)
     }
     response->has_length = true;
     response->length_left = length;
-    return status_forbids_length(response) ? 0 : 1;
+    return drops_length(response) ? 0 : 1;
 }
 
 static int
@@ -241,7 +225,7 @@ cv_h1_response_begin(cv_h1_response_t *response, cv_buffer_t *out, unsigned stat
     if (status < 100 || status > 999) {
         return CV_H1_WSTATUS;
     }
-    if (is_head || status < 200 || status == 204 || status == 304) {
+    if (is_head || status < 200 || status == 204 || status == 205 || status == 304) {
         response->framing = CV_H1_BODILESS;
     }
     if (status < 200 && status != 101) {
@@ -255,6 +239,16 @@ cv_h1_response_begin(cv_h1_response_t *response, cv_buffer_t *out, unsigned stat
     char unnamed[] = "HTTP/1.1 000 \r\n";
     put_decimal(unnamed + 9, status);
     return cv_buffer_append(out, unnamed, sizeof(unnamed) - 1);
+}
+
+void
+cv_h1_response_tunnel(cv_h1_response_t *response)
+{
+    response->is_tunnel = true;
+    response->keep_alive = false;
+    if (response->framing == CV_H1_UNFRAMED) {
+        response->framing = CV_H1_CLOSED;
+    }
 }
 
 int
@@ -293,6 +287,12 @@ cv_h1_response_field(cv_h1_response_t *response, cv_buffer_t *out, const char *n
 static char *
 put_framing(cv_h1_response_t *response, char *at, size_t body_len, bool final)
 {
+    if (response->is_tunnel) {
+        return at;
+    }
+    if (response->status == 205) {
+        return PUT_LITERAL(at, "content-length: 0\r\n"); /* RFC 9110 section 15.3.6 */
+    }
     if (response->framing == CV_H1_BODILESS) {
         /* To HEAD, what GET would say (RFC 9110 section 9.3.2), where that is known. */
         bool known = response->is_head && final && body_len != 0 && response->status >= 200

@@ -21,7 +21,7 @@
 #include "base/buffer.h"
 
 typedef enum {
-    CV_H1_WNAME = -1100,     /* a field name that is empty or has a byte that uvicorn refuses in one */
+    CV_H1_WNAME = -1100,     /* a field name that is no token */
     CV_H1_WVALUE,            /* a field value with CR, LF, NUL or another control byte (HTAB is allowed) */
     CV_H1_WSTATUS,           /* a status outside 100 to 999 */
     CV_H1_WCONTENT_LENGTH,   /* not a number, or given twice with different values */
@@ -33,8 +33,8 @@ typedef enum {
     CV_H1_UNFRAMED = 0, /* the head is open and the app gave no framing */
     CV_H1_COUNTED,      /* content-length */
     CV_H1_CHUNKED,
-    CV_H1_CLOSED,       /* ends with the connection: to an HTTP/1.0 client without a length */
-    CV_H1_BODILESS,     /* HEAD, 1xx, 204, 304: body bytes are dropped */
+    CV_H1_CLOSED,       /* ends with the connection: to an HTTP/1.0 client without a length, a 2xx to CONNECT */
+    CV_H1_BODILESS,     /* HEAD, 1xx, 204, 205, 304: body bytes are dropped */
 } cv_h1_framing;
 
 typedef struct {
@@ -43,6 +43,7 @@ typedef struct {
     uint8_t minor;          /* of the request */
     bool is_head;           /* the request was HEAD */
     bool keep_alive;        /* in: the request allows it; out: the response leaves it so */
+    bool is_tunnel;         /* a 2xx to CONNECT: it has no length */
     bool wrote_date;        /* the app gave its own */
     bool wrote_server;
     bool wrote_close;       /* a connection field was copied that says "close" among other things */
@@ -59,9 +60,13 @@ enum { CV_H1_END_ROOM = 160 };
 int cv_h1_response_begin(cv_h1_response_t *response, cv_buffer_t *out, unsigned status,
                          unsigned minor, bool is_head, bool keep_alive);
 
+/* Before the first field: the answer is a 2xx to CONNECT. It has no length (RFC 9110 section 9.3.6), so that its body,
+ * if it has one, ends with the connection. */
+void cv_h1_response_tunnel(cv_h1_response_t *response);
+
 /* Checks and writes one field, its name in lower case. Content-length, transfer-encoding, connection,
  * date and server are noted in `response`: transfer-encoding is never copied, connection only if it says
- * more than close or keep-alive ("close" in it clears keep_alive), content-length once and not in a 1xx or 204.
+ * more than close or keep-alive ("close" in it clears keep_alive), content-length once and not in a 1xx, 204 or 205.
  * After an error the head must be thrown away by the caller (out->len set back to where it was). */
 int cv_h1_response_field(cv_h1_response_t *response, cv_buffer_t *out, const char *name,
                          size_t name_len, const char *value, size_t value_len);

@@ -100,6 +100,60 @@ TEST(options_of_several_connection_fields_add_up)
     CHECK(head.keep_alive);
 }
 
+TEST(hosts)
+{
+    static const struct {
+        const char *text;
+        bool host, host_and_port;
+    } CASES[] = {
+        {"", true, false},
+        {"h", true, false},
+        {"h:", true, false},
+        {"h:0", true, false},
+        {"h:00000080", true, true},
+        {"h:65535", true, true},
+        {"h:65536", true, false},
+        {"h:4294967297", true, false},
+        {":80", true, false},
+        {"%41%7e:1", true, true},
+        {"%", false, false},
+        {"%4", false, false},
+        {"a%4g", false, false},
+        {"a%zz:1", false, false},
+        {"[::]:1", true, true},
+        {"[::ffff:127.0.0.1]", true, false},
+        {"[1:2:3:4:5:6:7:8]:80", true, true},
+        {"[1:2:3:4:5:6:7:8:9]", false, false},
+        {"[1:2]", false, false},
+        {"[::1::]", false, false},
+        {"[12345::]", false, false},
+        {"[1.2.3.4]", false, false},
+        {"[::1", false, false},
+        {"[", false, false},
+        {"[]", false, false},
+        {"[::1]x", false, false},
+        {"[0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000]", false, false},
+    };
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        cv_span_t text = {CASES[i].text, strlen(CASES[i].text)};
+        CHECK_EQ(is_host(text, false), CASES[i].host);
+        CHECK_EQ(is_host(text, true), CASES[i].host_and_port);
+    }
+    CHECK(!is_host((cv_span_t){"[::1\0]", 6}, false));
+}
+
+TEST(one_expectation_among_several_is_seen)
+{
+    char text[256];
+    cv_h1_head_t head;
+    CHECK_EQ(RULE(head, "host", "h", "expect", "a, 100-Continue ,b"), 0);
+    CHECK(head.expect_continue);
+    CHECK_EQ(RULE(head, "host", "h", "expect", "100-continue", "expect", "a"), 0);
+    CHECK(head.expect_continue);
+    CHECK_EQ(RULE(head, "host", "h", "expect", "a=100-continue, 100-continued"), 0);
+    CHECK(!head.expect_continue);
+}
+
 TEST(token_bytes)
 {
     int tokens = 0;
@@ -117,6 +171,8 @@ main(void)
     RUN(a_target_is_visible_ascii);
     RUN(targets_of_no_form);
     RUN(a_fragment_may_come_right_behind_the_authority);
+    RUN(hosts);
+    RUN(one_expectation_among_several_is_seen);
     RUN(framing_fields_that_come_twice);
     RUN(options_of_several_connection_fields_add_up);
     RUN(token_bytes);

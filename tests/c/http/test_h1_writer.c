@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <ctype.h>
 #include <errno.h>
 #include <stdint.h>
 
@@ -242,6 +243,39 @@ TEST(answers_without_a_body_drop_it)
     CHECK_SENT(answer, "HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n");
 }
 
+TEST(a_205_says_that_it_is_empty)
+{
+    static const bool IS_HEAD[] = {false, true};
+    for (size_t i = 0; i < 2; i++) {
+        answer_t answer = begin_for(205, 1, IS_HEAD[i], true);
+        CHECK_EQ(field(&answer, "content-length", "5"), 0);
+        CHECK_EQ(end_head(&answer, 5, false), 0);
+        CHECK_EQ(body(&answer, "hello", false), 0);
+        CHECK_EQ(body(&answer, "", true), 0);
+        CHECK(answer.response.keep_alive);
+        CHECK_SENT(answer, "HTTP/1.1 205 Reset Content\r\ncontent-length: 0\r\n\r\n");
+    }
+}
+
+TEST(a_tunnel_has_no_length)
+{
+    answer_t answer = begin(200);
+    cv_h1_response_tunnel(&answer.response);
+    CHECK_EQ(field(&answer, "content-length", "5"), 0);
+    CHECK_EQ(field(&answer, "transfer-encoding", "chunked"), 0);
+    CHECK_EQ(end_head(&answer, 3, false), 0);
+    CHECK_EQ(body(&answer, "abc", false), 0);
+    CHECK_EQ(body(&answer, "defg", true), 0);
+    CHECK(!answer.response.keep_alive);
+    CHECK_SENT(answer, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nabcdefg");
+
+    answer = begin(205);
+    cv_h1_response_tunnel(&answer.response);
+    CHECK_EQ(end_head(&answer, 3, true), 0);
+    CHECK_EQ(body(&answer, "abc", true), 0);
+    CHECK_SENT(answer, "HTTP/1.1 205 Reset Content\r\nconnection: close\r\n\r\n");
+}
+
 TEST(an_interim_status_as_an_answer_closes)
 {
     answer_t answer = begin(103);
@@ -345,14 +379,14 @@ TEST(a_status_of_other_than_three_digits_is_refused)
     }
 }
 
-TEST(names_are_checked_as_uvicorn_does)
+TEST(names_are_tokens)
 {
-    static const char REFUSED[] = "()<>@,;:[]={} \t\\\"";
+    static const char MARKS[] = "!#$%&'*+-.^_`|~";
     for (int byte = 0; byte < 256; byte++) {
         answer_t answer = begin(200);
         size_t before = answer.out.len;
         char name[] = {'X', (char)byte, 'Y'};
-        bool refused = byte < 0x20 || byte == 0x7f || (byte != 0 && strchr(REFUSED, byte) != NULL);
+        bool refused = byte == 0 || byte >= 0x7f || (!isalnum(byte) && strchr(MARKS, byte) == NULL);
         int rc = cv_h1_response_field(&answer.response, &answer.out, name, sizeof(name), "v", 1);
         CHECK_EQ(rc, refused ? CV_H1_WNAME : 0);
         CHECK_EQ(answer.out.len, refused ? before : before + 3 + 2 + 1 + 2);
@@ -460,13 +494,15 @@ main(void)
     RUN(a_repeated_length_is_written_once);
     RUN(head_says_what_get_would_say);
     RUN(answers_without_a_body_drop_it);
+    RUN(a_205_says_that_it_is_empty);
+    RUN(a_tunnel_has_no_length);
     RUN(an_interim_status_as_an_answer_closes);
     RUN(http_1_0_gets_no_chunks);
     RUN(connection_is_ours_unless_it_says_more);
     RUN(date_and_server_of_the_app_are_kept);
     RUN(a_status_without_a_phrase_keeps_its_space);
     RUN(a_status_of_other_than_three_digits_is_refused);
-    RUN(names_are_checked_as_uvicorn_does);
+    RUN(names_are_tokens);
     RUN(values_are_checked_in_every_place);
     RUN(a_value_may_be_empty_or_nowhere);
     RUN(a_field_too_long_to_add_up_is_refused);

@@ -12,6 +12,7 @@ typedef struct {
     cv_buffer_t log;
     cv_buffer_t body;  /* pieces that came one after the other */
     bool keep_alive;   /* of the last head */
+    bool in_body;      /* a head came, the end of its message did not */
 } run_t;
 
 static void
@@ -93,6 +94,7 @@ on_head(void *owner, const cv_h1_head_t *head)
     }
     say(run, "\n");
     run->keep_alive = head->keep_alive;
+    run->in_body = true;
     return 0;
 }
 
@@ -108,6 +110,7 @@ say_result(run_t *run, int rc)
 {
     if (rc != CV_H1_MORE) {
         end_body(run);
+        run->in_body = false;
     }
     if (rc == CV_H1_END) {
         say(run, "end\n");
@@ -155,7 +158,7 @@ cv_buffer_t
 wire_log(const char *data, size_t len, size_t cut, const cv_h1_limits_t *limits)
 {
     static const cv_h1_events_t events = {on_head, on_body};
-    run_t run = {CV_BUFFER_INIT, CV_BUFFER_INIT, false};
+    run_t run = {CV_BUFFER_INIT, CV_BUFFER_INIT, false, false};
     cv_buffer_t kept = CV_BUFFER_INIT;
     cv_h1_pool_t pool;
     cv_h1_parser_t parser;
@@ -169,12 +172,11 @@ wire_log(const char *data, size_t len, size_t cut, const cv_h1_limits_t *limits)
         at = until;
     }
     if (goes_on) {
-        bool between = !cv_h1_parser_in_head(&parser) && run.body.len == 0;
         end_body(&run);
-        say(&run, "%s\n", cv_h1_parser_in_head(&parser) ? "incomplete head" : between ? ""
-                                                                                      : "incomplete body");
-        if (between) {
-            run.log.len--;
+        if (cv_h1_parser_in_head(&parser)) {
+            say(&run, "incomplete head\n");
+        } else if (run.in_body) {
+            say(&run, "incomplete body\n");
         }
     }
     cv_h1_parser_deinit(&parser);
