@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * wire_runner [LINE HEAD FIELDS] < REQUEST: prints what the parser makes of the bytes on standard input, whole,
- * and fails when it makes something else of them cut in two at any place, or given byte by byte.
+ * wire_runner < CASES: prints what the parser makes of each case, whole, and where it makes something else of it: cut
+ * in two at any place, or given byte by byte.
+ *
+ * A case is a line of four numbers, the three limits and the length, and then so many bytes. What is printed of it is a
+ * line of two numbers, the length of the log and the number of bytes before the first cut that changes it (0: none
+ * does), and then the log; the other log goes to standard error.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -10,38 +14,46 @@
 
 #include "wire_log.h"
 
-static int
-compare(const char *data, size_t len, size_t cut, const cv_h1_limits_t *limits, const cv_buffer_t *whole)
+/* True when the bytes cut at `cut` (SIZE_MAX: everywhere) come to the same log. */
+static bool
+is_same(const char *data, size_t len, size_t cut, const cv_h1_limits_t *limits, const cv_buffer_t *whole)
 {
     cv_buffer_t log = wire_log(data, len, cut, limits);
-    int differs = log.len != whole->len || (log.len > 0 && memcmp(log.data, whole->data, log.len) != 0);
-    if (differs) {
+    bool same = log.len == whole->len && (log.len == 0 || memcmp(log.data, whole->data, log.len) == 0);
+    if (!same) {
         fprintf(stderr, "cut at %zu:\n%.*s", cut, (int)log.len, log.data);
     }
     cv_buffer_deinit(&log);
-    return differs;
+    return same;
+}
+
+/* The first cut that makes a difference, or 0. */
+static size_t
+first_difference(const char *data, size_t len, const cv_h1_limits_t *limits, const cv_buffer_t *whole)
+{
+    for (size_t cut = 1; cut < len; cut++) {
+        if (!is_same(data, len, cut, limits, whole)) {
+            return cut;
+        }
+    }
+    return len == 0 || is_same(data, len, SIZE_MAX, limits, whole) ? 0 : SIZE_MAX;
 }
 
 int
-main(int argc, char **argv)
+main(void)
 {
     static char data[1 << 20];
-    cv_h1_limits_t limits = {8190, 65536, 100};
-    if (argc == 4) {
-        limits.line = (uint32_t)strtoul(argv[1], NULL, 10);
-        limits.head = (uint32_t)strtoul(argv[2], NULL, 10);
-        limits.fields = (uint32_t)strtoul(argv[3], NULL, 10);
+    cv_h1_limits_t limits;
+    size_t len;
+    while (scanf("%u %u %u %zu", &limits.line, &limits.head, &limits.fields, &len) == 4) {
+        if (getchar() != '\n' || len > sizeof(data) || fread(data, 1, len, stdin) != len) {
+            return 2;
+        }
+        cv_buffer_t whole = wire_log(data, len, 0, &limits);
+        printf("%zu %zu\n%.*s", whole.len, first_difference(data, len, &limits, &whole), (int)whole.len,
+               whole.len == 0 ? "" : whole.data);
+        fflush(stdout);
+        cv_buffer_deinit(&whole);
     }
-    size_t len = fread(data, 1, sizeof(data), stdin);
-    cv_buffer_t whole = wire_log(data, len, 0, &limits);
-    fwrite(whole.data, 1, whole.len, stdout);
-    int differs = 0;
-    for (size_t cut = 1; cut < len && differs == 0; cut++) {
-        differs = compare(data, len, cut, &limits, &whole);
-    }
-    if (len > 0 && differs == 0) {
-        differs = compare(data, len, SIZE_MAX, &limits, &whole);
-    }
-    cv_buffer_deinit(&whole);
-    return differs;
+    return 0;
 }
