@@ -273,7 +273,22 @@ def test_a_refused_start_leaves_nothing_behind(serve: Serve) -> None:
             assert len(response.all(b"date")) == 1
 
 
-BAD_NAMES = [b"", b"a b", b"a:", b"a\r\n", b"a\n", b"a\0", b"a(", b"a\x7f", b"\tx", b"{", b'"']
+BAD_NAMES = [
+    b"",
+    b"a b",
+    b"a:",
+    b"a\r\n",
+    b"a\n",
+    b"a\0",
+    b"a(",
+    b"a\x7f",
+    b"\tx",
+    b"{",
+    b'"',
+    b"a/b",
+    b"?",
+    b"\xe9",
+]
 BAD_VALUES = [b"a\r\nx: y", b"a\nb", b"a\rb", b"a\0b", b"\x01", b"\x7f", b"a\n"]
 
 
