@@ -170,9 +170,12 @@ class RunningServer:
         """Open a connection."""
         return RawClient(self.address, rcvbuf=rcvbuf, sndbuf=sndbuf)
 
-    def settle(self) -> None:
-        """Return when the loop has read what was sent to it before, having gone round twice."""
-        for _ in range(2):
+    def settle(self, rounds: int = 2) -> None:
+        """Return when the loop has read what was sent to it before, having gone round twice.
+
+        One round is enough for bytes of an open connection: the poll that wakes for it has them too.
+        """
+        for _ in range(rounds):
             done = threading.Event()
             assert self.loop is not None
             self.loop.call_soon_threadsafe(done.set)

@@ -20,9 +20,10 @@ def send_some(client: RawClient, data: bytes) -> None:
 
 def drip(server: RunningServer, client: RawClient, data: bytes) -> None:
     """Send byte by byte, each of them read before the next one is sent."""
+    server.settle()  # the connection is accepted
     for at in range(len(data)):
         send_some(client, data[at : at + 1])
-        server.settle()
+        server.settle(1)
 
 
 def read_final(client: RawClient, method: str) -> Response:
