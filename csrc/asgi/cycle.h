@@ -47,6 +47,7 @@ typedef struct {
     cv_list_t senders;         /* WaitObjects of send() that wait for the socket */
     uint64_t step_flushes;     /* the service's flushes before the step that the two below count for */
     uint64_t step_start;       /* nanoseconds */
+    uint64_t due;              /* when its time is over, in milliseconds; meaningful with a timeout */
     uint32_t step_sent;        /* body bytes sent without waiting */
 
     uint8_t route;             /* cv_batch_route of its path */
@@ -55,6 +56,7 @@ typedef struct {
     bool body_ended;           /* receive gave the last piece */
     bool disconnected;         /* the client left before the answer was complete */
     bool started;              /* http.response.start was accepted */
+    bool timed_out;            /* its time was over before the answer was complete */
     bool complete;             /* the final http.response.body was accepted, or the answer was given up */
 } CycleObject;
 

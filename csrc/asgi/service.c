@@ -6,6 +6,7 @@
 #include "asgi/report.h"
 #include "asgi/scope.h"
 #include "asgi/task.h"
+#include "asgi/timeout.h"
 #include "base/clock.h"
 
 enum {
@@ -234,6 +235,14 @@ on_batch(cv_conn_env_t *env)
 }
 
 static void
+on_request_due(cv_conn_env_t *env)
+{
+    cv_service_t *service = CV_CONTAINER_OF(env, cv_service_t, env);
+    cv_service_enter(service);
+    cv_timeout_end(service);
+}
+
+static void
 on_room(cv_conn_env_t *env)
 {
     cv_service_t *service = CV_CONTAINER_OF(env, cv_service_t, env);
@@ -252,6 +261,7 @@ const cv_conn_ops_t cv_service_conn_ops = {
     .on_cut = on_cut,
     .release = release,
     .on_batch = on_batch,
+    .on_request_due = on_request_due,
     .on_room = on_room,
 };
 

@@ -70,6 +70,7 @@ struct cv_service {
     unsigned open_count;        /* length of both lists */
     unsigned under_way;         /* those of them whose answer is not complete */
     uint64_t total;             /* complete responses */
+    cv_deadline_t request_deadline; /* of the first open cycle that has a time limit */
     uint64_t flushes;           /* rounds whose output was written: no step spans two */
     cv_batch_t batch;
     PyObject *start_text;       /* strong: the text that the app wrote for "http.response.start" last, */

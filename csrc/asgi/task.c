@@ -3,6 +3,7 @@
 
 #include "asgi/channel.h"
 #include "asgi/report.h"
+#include "asgi/timeout.h"
 #include "py/errors.h"
 
 /* app(scope, receive, send) in the cycle's context. New reference, or NULL. */
@@ -227,6 +228,7 @@ cv_task_start(CycleObject *cycle)
     cv_service_t *service = cycle->service;
     cv_list_remove(&cycle->node);
     cv_list_append(&service->open, &cycle->node);
+    cv_timeout_start(cycle);
 
     PyObject *task = NULL;
     PyObject *context = PyContext_Copy(service->context);

@@ -223,7 +223,11 @@ end_write(cv_conn_t *conn)
 static void
 on_due(cv_deadlines_t *deadlines, cv_deadline_t *deadline)
 {
-    (void)deadlines;
+    if (deadline->kind == CV_CONN_REQUEST) {
+        cv_conn_env_t *env = CV_CONTAINER_OF(deadlines, cv_conn_env_t, deadlines);
+        env->ops->on_request_due(env);
+        return;
+    }
     cv_conn_t *conn = CV_CONTAINER_OF(deadline, cv_conn_t, deadline);
     switch (deadline->kind) {
     case CV_CONN_HEAD:

@@ -21,6 +21,7 @@ cv_limit_name(cv_limit_t limit)
         [CV_TIMEOUT_UNREAD_BODY] = "timeout_unread_body",
         [CV_TIMEOUT_LINGER] = "timeout_linger",
         [CV_TIMEOUT_WRITE] = "timeout_write",
+        [CV_TIMEOUT_REQUEST] = "timeout_request",
     };
     return names[limit];
 }

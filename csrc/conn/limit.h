@@ -23,6 +23,7 @@ typedef enum {
     CV_TIMEOUT_UNREAD_BODY,
     CV_TIMEOUT_LINGER,
     CV_TIMEOUT_WRITE,
+    CV_TIMEOUT_REQUEST,
     CV_LIMITS,
 } cv_limit_t;
 

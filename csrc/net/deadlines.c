@@ -48,6 +48,12 @@ now_of(const cv_deadlines_t *deadlines)
     return uv_now(deadlines->timer.loop);
 }
 
+uint64_t
+cv_deadlines_now(void)
+{
+    return uv_hrtime() / 1000000;
+}
+
 /* The first tick that is not before `due`. */
 static uint64_t
 tick_of(uint64_t due)
@@ -95,12 +101,18 @@ void
 cv_deadline_set(cv_deadlines_t *deadlines, cv_deadline_t *deadline, unsigned kind)
 {
     uint64_t duration = deadlines->durations[kind];
-    deadline->set = duration != 0;
-    if (!deadline->set) {
-        return;
+    deadline->set = false;
+    if (duration != 0) {
+        cv_deadline_set_at(deadlines, deadline, kind, now_of(deadlines) + duration);
     }
+}
+
+void
+cv_deadline_set_at(cv_deadlines_t *deadlines, cv_deadline_t *deadline, unsigned kind, uint64_t due)
+{
+    deadline->set = true;
     deadline->kind = (uint8_t)kind;
-    deadline->due = now_of(deadlines) + duration;
+    deadline->due = due;
     if (cv_list_is_linked(&deadline->node)) {
         if (deadline->tick <= tick_of(deadline->due)) {
             return;

@@ -60,6 +60,12 @@ cv_deadline_is_set(const cv_deadline_t *deadline)
 /* (Re)starts `deadline` as one of `kind`, counted from the loop's current time. */
 void cv_deadline_set(cv_deadlines_t *deadlines, cv_deadline_t *deadline, unsigned kind);
 
+/* The milliseconds of the loop's clock now, which it looks at once a turn only. */
+uint64_t cv_deadlines_now(void);
+
+/* The same for a time on the loop's clock. */
+void cv_deadline_set_at(cv_deadlines_t *deadlines, cv_deadline_t *deadline, unsigned kind, uint64_t due);
+
 /* Harmless for one that is not set. */
 static inline void
 cv_deadline_clear(cv_deadline_t *deadline)

@@ -53,6 +53,7 @@ cv_server_close(ServerObject *self)
     Py_INCREF(self);
     cv_server_listeners_close(self);
     cv_conn_env_abort(&self->service.env);
+    cv_deadline_drop(&self->service.request_deadline);
     cv_conn_env_deinit(&self->service.env, on_env_closed);
     if (self->is_foreign) {
         cv_server_leave_foreign_loop(self);

@@ -41,6 +41,7 @@ static const option_t options[] = {
     {"timeout_unread_body", AS_DEADLINE, CV_CONN_UNREAD_BODY, 0, MOST_SECONDS},
     {"timeout_linger", AS_DEADLINE, CV_CONN_LINGER, 0, MOST_SECONDS},
     {"timeout_write", AS_DEADLINE, CV_CONN_WRITE, 0, MOST_SECONDS},
+    {"timeout_request", AS_DEADLINE, CV_CONN_REQUEST, 0, MOST_SECONDS},
 };
 
 enum { OPTIONS = sizeof options / sizeof options[0] };

@@ -129,6 +129,7 @@ init_service(ServerObject *self, const server_args_t *args)
         return cv_error_set(error);
     }
     self->open_parts = 1;
+    cv_deadline_init(&service->request_deadline);
     service->on_room = cv_server_listeners_go_on;
     service->limit_concurrency = service->limit_requests = UINT32_MAX;
     service->env.date_header = args->date_header;

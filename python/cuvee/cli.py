@@ -259,6 +259,12 @@ def _add_timeouts(parser: argparse.ArgumentParser) -> None:
     add("--timeout-write", 60, "cut a connection whose client takes nothing for so long")
     add("--timeout-linger", 2, "wait so long for the client to close after the last answer")
     add(
+        "--timeout-request",
+        None,
+        "cancel a request whose answer is not complete after so long: 504, or its connection "
+        "is cut [default: never]",
+    )
+    add(
         "--timeout-graceful-shutdown",
         None,
         "cancel what is still running so long after the stop [default: never]",

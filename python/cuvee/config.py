@@ -35,6 +35,7 @@ LIMITS = (
     "timeout_unread_body",
     "timeout_write",
     "timeout_linger",
+    "timeout_request",
     "limit_request_line",
     "limit_request_head",
     "limit_request_fields",
@@ -83,6 +84,7 @@ class Config:
         timeout_unread_body: float = 5,
         timeout_write: float = 60,
         timeout_linger: float = 2,
+        timeout_request: float | None = None,
         timeout_graceful_shutdown: float | None = None,
         limit_request_line: int = 16384,
         limit_request_head: int = 65536,
@@ -117,6 +119,11 @@ class Config:
         self.timeout_unread_body = _seconds("timeout_unread_body", timeout_unread_body)
         self.timeout_write = _seconds("timeout_write", timeout_write)
         self.timeout_linger = _seconds("timeout_linger", timeout_linger)
+        self.timeout_request = (
+            timeout_request
+            if timeout_request is None
+            else _seconds("timeout_request", timeout_request)
+        )
         self.timeout_graceful_shutdown = (
             timeout_graceful_shutdown
             if timeout_graceful_shutdown is None

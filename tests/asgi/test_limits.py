@@ -491,3 +491,136 @@ def test_a_connection_that_closes_anyway_is_not_counted(serve: Serve) -> None:
         assert client.ask("/", "Connection: close").status == 200
         client.assert_closed()
         assert limited(server) == {}
+
+
+# ---- the whole request ------------------------------------------------------------------------
+
+
+class Endless:
+    """An application that never ends by itself, and reports how it is ended."""
+
+    def __init__(self, notes: Notes) -> None:
+        self.notes = notes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Begin to answer, answer, or do nothing, then wait for ever."""
+        if scope["path"] == "/begin":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"part", "more_body": True})
+        elif scope["path"] in ("/answer", "/hello"):
+            await respond(send)
+        if scope["path"] == "/hello":
+            return
+        self.notes.put("in")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.notes.put("cancelled")
+            if scope["path"] == "/stubborn":
+                await self.go_on(receive, send)
+            raise
+
+    async def go_on(self, receive: Receive, send: Send) -> None:
+        """Nothing that is done now reaches the client."""
+        self.notes.put(await receive())
+        await respond(send)
+        await asyncio.Event().wait()
+
+
+def assert_timed_out(client: RawClient, path: str = "/") -> None:
+    """The request is answered with 504, and the connection closes."""
+    response = client.ask(path)
+    assert (response.status, response.body) == (504, b"Gateway Timeout")
+    assert response.get(b"connection") == b"close"
+    client.assert_closed()
+
+
+def test_a_request_has_its_time(serve: Serve, notes: Notes) -> None:
+    with serve(Endless(notes), timeout_request=0.1) as server, server.connect() as client:
+        began = time.monotonic()
+        assert_timed_out(client)
+        assert time.monotonic() - began >= 0.1
+        assert (notes.get(), notes.get()) == ("in", "cancelled")
+        record = server.log.expect(
+            "Request cancelled. (answer not complete within --timeout-request)"
+        )
+        assert record.levelno == logging.WARNING
+        assert limited(server) == {"timeout_request": 1}
+        assert server.server.server_state.total_requests == 1
+
+
+def test_an_answer_that_has_begun_is_cut(serve: Serve, notes: Notes) -> None:
+    with serve(Endless(notes), timeout_request=0.1) as server, server.connect() as client:
+        client.get("/begin")
+        assert client.read_head().status == 200
+        assert client.read_to_end() == b"4\r\npart\r\n"
+        assert client.reset
+        assert (notes.get(), notes.get()) == ("in", "cancelled")
+        server.log.expect("--timeout-request")
+        assert limited(server) == {"timeout_request": 1}
+
+
+def test_a_request_whose_client_is_gone_has_its_time_too(serve: Serve, notes: Notes) -> None:
+    with serve(Endless(notes), timeout_request=0.2) as server:
+        with server.connect() as client:
+            client.get()
+            assert notes.get() == "in"
+        assert notes.get() == "cancelled"
+        server.log.expect("--timeout-request")
+        assert limited(server) == {"timeout_request": 1}
+
+
+def test_many_requests_have_their_time(serve: Serve, notes: Notes) -> None:
+    with serve(Endless(notes), timeout_request=0.1) as server:
+        clients = [server.connect() for _ in range(30)]
+        for client in clients:
+            client.get()
+        for client in clients:
+            assert client.read_response().status == 504
+            client.close()
+        assert limited(server) == {"timeout_request": 30}
+
+
+def test_what_runs_behind_the_answer_is_not_cancelled(serve: Serve, notes: Notes) -> None:
+    """Others run out of time meanwhile, twice."""
+    with serve(Endless(notes), timeout_request=0.1) as server:
+        with server.connect() as client:
+            assert client.ask("/answer").status == 200
+            assert notes.get() == "in"
+            client.assert_open("/hello")
+        for _ in range(2):
+            with server.connect() as client:
+                assert_timed_out(client)
+            assert (notes.get(), notes.get()) == ("in", "cancelled")
+        core = server.server.server_state.core
+        assert core is not None
+        assert core.requests == 1
+        assert limited(server) == {"timeout_request": 2}
+        assert server.loop is not None
+        server.loop.call_soon_threadsafe(core.cancel_requests, "test")
+        assert notes.get() == "cancelled"
+        server.log.expect("Exception in ASGI application")
+
+
+def test_nobody_is_cancelled_twice(serve: Serve, notes: Notes) -> None:
+    """Who goes on all the same has no client any more, and is in nobody's way."""
+    with serve(Endless(notes), timeout_request=0.1) as server:
+        with server.connect() as client:
+            assert_timed_out(client, "/stubborn")
+        assert (notes.get(), notes.get(), notes.get()) == ("in", "cancelled", DISCONNECT)
+        for _ in range(2):
+            with server.connect() as client:
+                assert_timed_out(client)
+            assert (notes.get(), notes.get()) == ("in", "cancelled")
+        core = server.server.server_state.core
+        assert core is not None
+        assert core.requests == 1
+        assert limited(server) == {"timeout_request": 3}
+        assert server.loop is not None
+        server.loop.call_soon_threadsafe(core.cancel_requests, "test")
+
+
+def test_a_server_stops_with_requests_that_have_time(serve: Serve, notes: Notes) -> None:
+    with serve(hello, timeout_request=60) as server, server.connect() as client:
+        client.assert_open()
+        assert limited(server) == {}

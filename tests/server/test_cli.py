@@ -36,6 +36,7 @@ OPTIONS = {
     "--timeout-unread-body": "5",
     "--timeout-write": "60",
     "--timeout-linger": "2",
+    "--timeout-request": "never",
     "--timeout-graceful-shutdown": "never",
     "--limit-request-line": "16384",
     "--limit-request-head": "65536",
@@ -151,7 +152,13 @@ def test_bad_limit_is_one_line_and_exit_code_2(option: str, least: int, most: in
 
 @pytest.mark.parametrize(
     "option",
-    ["--timeout-body", "--timeout-unread-body", "--timeout-write", "--timeout-linger"],
+    [
+        "--timeout-body",
+        "--timeout-unread-body",
+        "--timeout-write",
+        "--timeout-linger",
+        "--timeout-request",
+    ],
 )
 def test_bad_timeout_is_one_line_and_exit_code_2(option: str) -> None:
     for value, wrong in (

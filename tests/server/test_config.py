@@ -54,6 +54,7 @@ def test_defaults_are_uvicorns() -> None:
         "timeout_unread_body": 5,
         "timeout_write": 60,
         "timeout_linger": 2,
+        "timeout_request": None,
         "limit_request_line": 16384,
         "limit_request_head": 65536,
         "limit_request_fields": 100,
@@ -160,6 +161,14 @@ def test_senseless_optional_limit_is_a_value_error(name: str, least: int, most: 
             cuvee.Config(applications.hello, **{name: value})
         message = f"{name} must be a whole number between {least} and {most}, not {value!r}"
         assert str(caught.value) == message
+
+
+def test_senseless_optional_timeout_is_a_value_error() -> None:
+    values: list[Any] = [-1, float("nan"), "1"]
+    for value in values:
+        with pytest.raises(ValueError) as caught:
+            cuvee.Config(applications.hello, timeout_request=value)
+        assert str(caught.value) == f"timeout_request must be a number of seconds, not {value!r}"
 
 
 def test_every_limit_reaches_the_server() -> None:

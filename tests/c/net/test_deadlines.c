@@ -112,6 +112,21 @@ TEST(a_deadline_is_counted_from_the_loops_time)
     CHECK_EQ(close_all(), 0);
 }
 
+TEST(a_deadline_may_be_given_its_time)
+{
+    open_all();
+    uv_update_time(&loop);
+    uint64_t now = uv_now(&loop);
+    CHECK(cv_deadlines_now() >= now);
+    cv_deadline_set_at(&deadlines, &members[0], 1, now + 8);
+    cv_deadline_set_at(&deadlines, &members[1], 1, now); /* past already: as soon as may be */
+    CHECK_EQ(members[0].due, now + 8);
+    run_until_fired(2);
+    CHECK(!was_early);
+    CHECK(uv_now(&loop) >= now + 8);
+    CHECK_EQ(close_all(), 0);
+}
+
 TEST(a_cleared_deadline_does_not_fire)
 {
     open_all();
@@ -314,6 +329,7 @@ main(void)
     RUN(deadlines_of_one_kind_fire_in_the_order_they_were_set);
     RUN(an_earlier_deadline_of_another_kind_fires_first);
     RUN(a_deadline_is_counted_from_the_loops_time);
+    RUN(a_deadline_may_be_given_its_time);
     RUN(a_cleared_deadline_does_not_fire);
     RUN(a_deadline_set_again_moves);
     RUN(a_kind_without_a_duration_never_fires);
