@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "conn/conn_private.h"
+#include "conn/conn_rate.h"
 #include "conn/conn_request.h"
 
 static void
@@ -102,13 +103,32 @@ wanted_deadline(const cv_conn_t *conn)
     }
 }
 
+/* When a body has paused for too long, or is too slow on the whole. */
+static void
+set_body_deadline(cv_conn_t *conn)
+{
+    cv_conn_env_t *env = conn->env;
+    uint64_t left = cv_conn_rate_left(conn);
+    uint64_t pause = env->deadlines.durations[CV_CONN_BODY];
+    uint64_t least = pause != 0 && pause < left ? pause : left;
+    cv_deadline_set_at(&env->deadlines, &conn->deadline, CV_CONN_BODY, uv_now(env->loop) + least);
+}
+
 void
 cv_conn_arm(cv_conn_t *conn)
 {
     int kind = wanted_deadline(conn);
+    bool has_rate = conn->env->body_rate != 0;
+    if (has_rate) {
+        cv_conn_rate_wait(conn, kind == CV_CONN_BODY);
+    }
     if (kind < 0) {
         cv_deadline_clear(&conn->deadline);
-    } else if (!cv_deadline_is_set(&conn->deadline) || conn->deadline.kind != kind) {
+    } else if (cv_deadline_is_set(&conn->deadline) && conn->deadline.kind == kind) {
+        return;
+    } else if (has_rate && kind == CV_CONN_BODY) {
+        set_body_deadline(conn);
+    } else {
         cv_deadline_set(&conn->env->deadlines, &conn->deadline, (unsigned)kind);
     }
 }

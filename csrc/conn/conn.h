@@ -87,6 +87,8 @@ struct cv_conn_env {
     const cv_conn_ops_t *ops;
     cv_h1_limits_t limits;
     uint64_t body_limit;      /* most bytes of a request's body: UINT64_MAX */
+    uint32_t body_rate;       /* least bytes of a body a second, while we wait for them; 0: any */
+    uint32_t body_grace;      /* milliseconds that are not counted for it: 5000 */
     uint32_t request_limit;   /* requests of a connection, whose last answer closes it; 0: no limit */
     uint32_t conn_limit;      /* on_room is called when conn_count falls below it; 0: never */
     size_t read_high;         /* body bytes or pipelined bytes kept before reading stops: 65536 */
@@ -181,6 +183,7 @@ struct cv_conn {
     bool above_high;         /* on_drain is owed */
     bool close_after_write;
     bool gone;               /* on_gone was called */
+    bool body_waits;         /* with a body_rate: it is the client's turn to send more of a body */
 
     /* reading */
     cv_h1_parser_t *parser;  /* of the request that is being read; NULL between two */
@@ -188,6 +191,8 @@ struct cv_conn {
     size_t input_start;      /* bytes of input that are done with */
     size_t unread;           /* body bytes that were handed up and not yet taken (cv_conn_consumed) */
     uint32_t request_count;  /* heads so far */
+    uint32_t body_clock;     /* with a body_rate: milliseconds for which we waited for the open request's body; while
+                              * we do, the time that was so long ago */
     uint64_t body_allowed;   /* body bytes of the open request that may still come */
     cv_deadline_t deadline;
 

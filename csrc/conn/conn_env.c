@@ -8,6 +8,7 @@
 
 #include "base/receive.h"
 #include "conn/conn_private.h"
+#include "conn/conn_rate.h"
 
 /* A request line of 16 KiB holds every URL that browsers and proxies send; a head of 64 KiB holds the cookies that
  * uvicorn lets through; 100 fields is four times what a browser behind three proxies sends. */
@@ -19,6 +20,7 @@ enum {
     READ_HIGH = 65536,
     WRITE_HIGH = 65536,
     WRITE_LOW = 16384,
+    BODY_GRACE = 5000,
     BATCH = 64,
 };
 
@@ -29,6 +31,7 @@ configure_defaults(cv_conn_env_t *env)
 {
     env->limits = (cv_h1_limits_t){.line = LINE_LIMIT, .head = HEAD_LIMIT, .fields = FIELDS_LIMIT};
     env->body_limit = UINT64_MAX;
+    env->body_grace = BODY_GRACE;
     env->read_high = READ_HIGH;
     env->write_high = WRITE_HIGH;
     env->write_low = WRITE_LOW;
@@ -183,6 +186,9 @@ end_body(cv_conn_t *conn)
 {
     if (cv_transport_has_input(&conn->transport)) {
         cv_conn_arm(conn);
+    } else if (conn->env->body_rate != 0 && cv_conn_rate_left(conn) == 0) {
+        conn->env->limited[CV_LIMIT_BODY_RATE]++;
+        cv_conn_refuse_input(conn, 408, cv_h1_error_rule(CV_H1_EBODY_SLOW));
     } else {
         conn->env->limited[CV_TIMEOUT_BODY]++;
         cv_conn_refuse_input(conn, 408, "nothing of a body came within --timeout-body");

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "conn/conn_private.h"
+#include "conn/conn_rate.h"
 
 /* What the parser is told after a callback of the layer above, which may have refused or closed the connection. */
 static int
@@ -45,6 +46,8 @@ on_head(void *owner, const cv_h1_head_t *head)
     conn->response_started = false;
     conn->response_complete = false;
     conn->body_allowed = conn->env->body_limit;
+    conn->body_clock = 0;
+    conn->body_waits = false;
     if (head->has_body && !head->chunked && head->content_length > conn->body_allowed) {
         return CV_H1_EBODY_LARGE;
     }
@@ -64,6 +67,9 @@ on_body(void *owner, const char *data, size_t len)
         return CV_H1_EBODY_LARGE;
     }
     conn->body_allowed -= len;
+    if (conn->env->body_rate != 0 && cv_conn_rate_left(conn) == 0) {
+        return CV_H1_EBODY_SLOW;
+    }
     conn->unread += len;
     cv_deadline_clear(&conn->deadline); /* it bounds a pause, not the body */
     return verdict(conn, conn->env->ops->on_body(conn, data, len));

@@ -11,6 +11,7 @@ cv_limit_name(cv_limit_t limit)
         [CV_LIMIT_REQUEST_HEAD] = "limit_request_head",
         [CV_LIMIT_REQUEST_FIELDS] = "limit_request_fields",
         [CV_LIMIT_REQUEST_BODY] = "limit_request_body",
+        [CV_LIMIT_BODY_RATE] = "limit_body_rate",
         [CV_LIMIT_CONCURRENCY] = "limit_concurrency",
         [CV_LIMIT_REQUESTS] = "limit_requests",
         [CV_LIMIT_CONNECTIONS] = "limit_connections",
@@ -38,6 +39,8 @@ cv_limit_of_error(int error)
         return CV_LIMIT_REQUEST_FIELDS;
     case CV_H1_EBODY_LARGE:
         return CV_LIMIT_REQUEST_BODY;
+    case CV_H1_EBODY_SLOW:
+        return CV_LIMIT_BODY_RATE;
     default:
         return CV_LIMITS;
     }

@@ -298,6 +298,12 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         most=2**53,
     )
     add(
+        "--limit-body-rate",
+        "BYTES_PER_SECOND",
+        None,
+        "answer 408 to a body that comes more slowly, but for its first 5 seconds [default: none]",
+    )
+    add(
         "--limit-concurrency",
         "NUMBER",
         None,

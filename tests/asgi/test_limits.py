@@ -242,6 +242,27 @@ def test_no_body_at_all(serve: Serve) -> None:
         server.log.expect("--limit-request-body")
 
 
+def test_a_slow_body_is_refused(serve: Serve, notes: Notes) -> None:
+    """The C units have shorter times and the cases; here it is the option that has an effect."""
+    with serve(collector(notes), limit_body_rate=1000) as server, server.connect() as client:
+        began = time.monotonic()
+        client.send(CHUNKED + b"5\r\nhello\r\n")
+        assert notes.get() == {"type": "http.request", "body": b"hello", "more_body": True}
+        assert_refused(client, 408)
+        assert time.monotonic() - began >= 5
+        assert notes.get() == DISCONNECT
+        server.log.expect("Invalid HTTP request received. (body slower than --limit-body-rate)")
+        assert limited(server) == {"limit_body_rate": 1}
+
+
+def test_a_body_that_is_fast_enough_is_served(serve: Serve) -> None:
+    with serve(patient, limit_body_rate=1000) as server, server.connect() as client:
+        for _ in range(3):
+            client.send(UPLOAD % 10 + b"x" * 10)
+            assert client.read_response().status == 200
+        assert limited(server) == {}
+
+
 def test_an_unread_body_has_its_time(serve: Serve) -> None:
     with serve(hello, timeout_unread_body=0.1) as server, server.connect() as client:
         client.send(UPLOAD % 10 + b"12345")

@@ -42,6 +42,7 @@ OPTIONS = {
     "--limit-request-head": "65536",
     "--limit-request-fields": "100",
     "--limit-request-body": "none",
+    "--limit-body-rate": "none",
     "--limit-concurrency": "none",
     "--limit-requests": "none",
     "--limit-connections": "none",
@@ -131,6 +132,7 @@ def test_bad_option_is_one_line_and_exit_code_2(arguments: list[str], message: s
         ("--limit-request-head", 1, 2**30),
         ("--limit-request-fields", 1, 256),
         ("--limit-request-body", 0, 2**53),
+        ("--limit-body-rate", 1, 2**30),
         ("--limit-concurrency", 1, 2**30),
         ("--limit-requests", 1, 2**30),
         ("--limit-connections", 1, 2**30),
@@ -367,6 +369,17 @@ def test_root_path_is_in_front_of_the_path() -> None:
         server.connect() as client,
     ):
         assert get(client, "/items") == b"/api|/api/items"
+
+
+def test_limits_reach_the_server() -> None:
+    limits = ("--limit-request-line", "40", "--timeout-request", "60", "--limit-body-rate", "100")
+    with serve_application("hello", *limits) as server:
+        with server.connect() as client:
+            assert get(client) == b"hello"
+        with server.connect() as client:
+            client.sendall(b"GET /" + b"a" * 40 + b" HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert client.recv(100).startswith(b"HTTP/1.1 414 ")
+        server.stderr.expect("(request line longer than --limit-request-line)")
 
 
 def test_importing_cuvee_does_not_import_asyncio() -> None:

@@ -59,6 +59,7 @@ def test_defaults_are_uvicorns() -> None:
         "limit_request_head": 65536,
         "limit_request_fields": 100,
         "limit_request_body": None,
+        "limit_body_rate": None,
         "limit_concurrency": None,
         "limit_requests": None,
         "limit_connections": None,
@@ -148,6 +149,7 @@ def test_senseless_timeout_is_a_value_error(name: str) -> None:
     ("name", "least", "most"),
     [
         ("limit_request_body", 0, 2**53),
+        ("limit_body_rate", 1, 2**30),
         ("limit_concurrency", 1, 2**30),
         ("limit_requests", 1, 2**30),
         ("limit_connections", 1, 2**30),

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "conn/conn_fixture.h"
+#include "conn/conn_rate.h"
 #include "cv_test.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -309,6 +310,114 @@ TEST(a_body_that_waits_for_us_has_no_deadline)
     CHECK_EQ(fixture_end(f), 0);
 }
 
+#define PUT "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
+#define SLOW_ANSWER                                                                                              \
+    "HTTP/1.1 408 Request Timeout\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 15\r\n"         \
+    "connection: close\r\n\r\nRequest Timeout"
+
+static fixture_t *
+new_with_rate(uint32_t bytes_per_second, uint32_t grace)
+{
+    fixture_t *f = fixture_new();
+    f->env.body_rate = bytes_per_second;
+    f->env.body_grace = grace;
+    return f;
+}
+
+TEST(a_body_that_stops_is_too_slow_when_its_time_is_over)
+{
+    fixture_t *f = new_with_rate(1000000, 1);
+    say(f, PUT "01234");
+    while (f->env.conn_count > 0 && f->conn->state != CV_CONN_LINGERING) {
+        turn_waiting(f);
+    }
+    CHECK_TOLD(f, "head PUT /; body 01234; refused 408; gone; ");
+    CHECK_HEARD(f, SLOW_ANSWER);
+    CHECK_EQ(f->env.limited[CV_LIMIT_BODY_RATE], 1);
+    CHECK_EQ(f->env.limited[CV_TIMEOUT_BODY], 0);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(a_pause_may_end_before_the_rate_does)
+{
+    fixture_t *f = new_with_rate(1, 60000);
+    cv_deadlines_configure(&f->env.deadlines, CV_CONN_BODY, SOON);
+    say(f, PUT "01234");
+    while (f->env.conn_count > 0 && f->conn->state != CV_CONN_LINGERING) {
+        turn_waiting(f);
+    }
+    CHECK_EQ(f->env.limited[CV_LIMIT_BODY_RATE], 0);
+    CHECK_EQ(f->env.limited[CV_TIMEOUT_BODY], 1);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(a_body_that_drips_is_too_slow)
+{
+    fixture_t *f = new_with_rate(1000, 5000);
+    say(f, PUT "0");
+    turn(f);
+    CHECK(f->conn->body_waits);
+    f->conn->body_clock -= 5002; /* as if so long had passed: one byte pays for a millisecond */
+    say(f, "1");
+    turn(f);
+    CHECK_TOLD(f, "head PUT /; body 0; refused 408; gone; ");
+    CHECK_HEARD(f, SLOW_ANSWER);
+    CHECK_EQ(f->env.limited[CV_LIMIT_BODY_RATE], 1);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(bytes_that_came_pay_for_a_pause)
+{
+    fixture_t *f = new_with_rate(1000, 5000);
+    say(f, PUT "0");
+    turn(f);
+    f->conn->body_clock -= 5900;
+    static char data[1001];
+    memset(data, 'x', 1000);
+    say(f, data);
+    turn(f);
+    CHECK_EQ(f->env.limited[CV_LIMIT_BODY_RATE], 0);
+    uint64_t left = f->conn->deadline.due - uv_now(&f->loop);
+    CHECK(left > 0 && left <= 101);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(time_counts_for_the_client_only_while_we_wait_for_it)
+{
+    fixture_t *f = new_with_rate(1, 60000);
+    f->env.read_high = 2;
+    say(f, PUT "0123");
+    turn(f);
+    CHECK(!f->conn->body_waits); /* reading is paused */
+    CHECK(f->conn->body_clock < 1000);
+    CHECK(!cv_deadline_is_set(&f->conn->deadline));
+    cv_conn_consumed(f->conn, 4);
+    CHECK(f->conn->body_waits);
+    CHECK(has_deadline(f, CV_CONN_BODY));
+    answer(f, "ok");
+    turn(f);
+    CHECK(!f->conn->body_waits);
+    CHECK(has_deadline(f, CV_CONN_UNREAD_BODY));
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(each_request_has_a_rate_of_its_own)
+{
+    fixture_t *f = new_with_rate(1000, 5000);
+    f->do_end = answer_ok;
+    say(f, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n0");
+    turn(f);
+    f->conn->body_clock -= 4000;
+    CHECK(cv_conn_rate_left(f->conn) <= 1001);
+    say(f, "1PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n0");
+    turn(f);
+    CHECK(cv_conn_rate_left(f->conn) > 1001);
+    say(f, "1");
+    turn(f);
+    CHECK_EQ(f->env.limited[CV_LIMIT_BODY_RATE], 0);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
 TEST(a_kept_connection_waits_for_its_answer_to_be_read_first)
 {
     fixture_t *f = new_bounded(CV_CONN_KEEP_ALIVE);
@@ -340,6 +449,12 @@ main(void)
     RUN(each_piece_of_a_body_starts_its_deadline_anew);
     RUN(body_bytes_that_came_in_time_count);
     RUN(a_body_that_waits_for_us_has_no_deadline);
+    RUN(a_body_that_stops_is_too_slow_when_its_time_is_over);
+    RUN(a_pause_may_end_before_the_rate_does);
+    RUN(a_body_that_drips_is_too_slow);
+    RUN(bytes_that_came_pay_for_a_pause);
+    RUN(time_counts_for_the_client_only_while_we_wait_for_it);
+    RUN(each_request_has_a_rate_of_its_own);
     RUN(a_kept_connection_waits_for_its_answer_to_be_read_first);
     return cv_test_end();
 }
