@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from functools import partial
 
@@ -27,6 +28,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("full"):
             item.add_marker(skip)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the tests themselves, of which there are thousands, out of all collections of garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=["cuvee"])
