@@ -46,9 +46,10 @@ def test_endless_heads_are_refused(server: MeasuredServer) -> None:
 
     flood()
     before = server.measure()
-    for _ in range(3):
+    for _ in range(12):
         flood()
-    assert server.measure().rss - before.rss < MIB
+    # How many of them are there at the same time differs: 80 KiB each. What was kept of 600 would be more.
+    assert server.measure().rss - before.rss < 3 * MIB
 
 
 def test_endless_chunk_extensions_are_refused(server: MeasuredServer) -> None:
