@@ -16,4 +16,4 @@ LD_PRELOAD="$("$cc" -print-file-name=libasan.so):$("$cc" -print-file-name=libubs
     ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:strict_string_checks=1:allocator_may_return_null=1 \
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
     PYTHONMALLOC=malloc PYTHONPATH="$site" \
-    exec "$python" -m pytest --capture=sys "$@"
+    exec "$python" -m pytest --capture=sys --ignore=tests/leaks "$@"
