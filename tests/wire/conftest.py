@@ -157,6 +157,10 @@ ANSWERS = {
 }
 
 
+SLOW_CLIENT = 60
+"""Seconds that a client may take to read what has come to it, before it asks again."""
+
+
 async def wire_app(scope: Scope, receive: Receive, send: Send) -> None:
     """Do what the path says; /echo gives the body back, /ignore never receives."""
     name = scope["path"].lstrip("/")
@@ -176,12 +180,12 @@ def wire(serve: Serve) -> Iterator[RunningServer]:
         scope["state"]["notes"] = []
         return await wire_app(scope, receive, send)
 
-    with serve(app) as server:
+    with serve(app, timeout_keep_alive=SLOW_CLIENT) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def split_server() -> Iterator[RunningServer]:
     """A server that many tests share."""
-    with running_server(wire_app) as server:
+    with running_server(wire_app, timeout_keep_alive=SLOW_CLIENT) as server:
         yield server
