@@ -194,6 +194,13 @@ start_watch(LoopCoreObject *self, cv_fd_entry_t *entry, int fd, cv_loop_watch_t 
     return status < 0 ? status : cv_own_watch_start(entry->own, watch, events);
 }
 
+static void
+stop_watch(LoopCoreObject *self, cv_fd_entry_t *entry)
+{
+    cv_loop_part_from_parent(self);
+    cv_own_watch_stop(entry->own);
+}
+
 int
 cv_loop_watch(PyObject *loop, cv_loop_watch_t *watch, int fd, int events)
 {
@@ -226,8 +233,7 @@ cv_loop_unwatch(PyObject *loop, cv_loop_watch_t *watch, int fd)
 {
     cv_fd_entry_t *entry = find_entry(&((LoopCoreObject *)loop)->fds, fd);
     if (entry != NULL && has_watch(entry) && entry->own->watch == watch) {
-        cv_loop_part_from_parent((LoopCoreObject *)loop);
-        cv_own_watch_stop(entry->own);
+        stop_watch((LoopCoreObject *)loop, entry);
     }
 }
 
@@ -236,7 +242,7 @@ cv_loop_disown_fd(PyObject *loop, int fd)
 {
     cv_fd_entry_t *entry = find_entry(&((LoopCoreObject *)loop)->fds, fd);
     if (entry != NULL && has_watch(entry)) {
-        cv_own_watch_stop(entry->own);
+        stop_watch((LoopCoreObject *)loop, entry);
     }
 }
 

@@ -14,7 +14,7 @@ static bool
 must_wait(const HandleObject *handle)
 {
 #if PY_VERSION_HEX >= 0x030E0000
-    return handle->running && handle->threadsafe && handle->loop->thread_id != PyThread_get_thread_ident();
+    return handle->running && handle->threadsafe && !cv_loop_runs_here((PyObject *)handle->loop);
 #else
     (void)handle;
     return false;

@@ -69,7 +69,8 @@ cv_loop_enter(PyObject *loop)
 
 /* ---- turn participants --------------------------------------------------------------------------------------- */
 
-/* One who queues work during the poll, runs it together and writes the results together: the HTTP server.
+/* One who queues work during the poll, runs it together and writes the results together: the HTTP server, and each
+ * transport that has gathered small writes.
  * Both functions are called with the GIL held and only while `pending`; who has no work left sets `pending` to false
  * itself. As long as it is true, no poll blocks. Either may call join and leave, for itself and for others.
  * They return 0, or -1 with an exception set: SystemExit and KeyboardInterrupt leave run_forever, after the flushes

@@ -176,7 +176,7 @@ loop_call_soon_threadsafe(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
         handle->threadsafe = true;
     }
     /* On the loop's own thread no poll is under way: the next one looks at the queue before it blocks. */
-    bool send = self->thread_id != PyThread_get_thread_ident();
+    bool send = !cv_loop_runs_here(op);
     if (handle == NULL || cv_wake_push_steal(&self->wake, (HandleObject *)Py_NewRef(handle), send) < 0) {
         Py_XDECREF(handle);
         return NULL;

@@ -64,7 +64,8 @@ cv_server_listeners_go_on(cv_service_t *service)
     }
     server->is_full = false;
     for (cv_list_t *node = server->listeners.next; node != &server->listeners; node = node->next) {
-        cv_listener_start(&CV_CONTAINER_OF(node, server_listener_t, node)->listener);
+        /* Cannot fail: the number is ours, and libuv knows its watcher. */
+        (void)cv_listener_start(&CV_CONTAINER_OF(node, server_listener_t, node)->listener);
     }
 }
 

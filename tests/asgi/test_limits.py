@@ -602,6 +602,15 @@ def test_many_requests_have_their_time(serve: Serve, notes: Notes) -> None:
         assert limited(server) == {"timeout_request": 30}
 
 
+def cancel_the_one_that_is_left(server: RunningServer) -> None:
+    """A request that no time limit has ended."""
+    core = server.server.server_state.core
+    assert core is not None
+    assert core.requests == 1
+    assert server.loop is not None
+    server.loop.call_soon_threadsafe(core.cancel_requests, "test")
+
+
 def test_what_runs_behind_the_answer_is_not_cancelled(serve: Serve, notes: Notes) -> None:
     """Others run out of time meanwhile, twice."""
     with serve(Endless(notes), timeout_request=0.1) as server:
@@ -613,12 +622,8 @@ def test_what_runs_behind_the_answer_is_not_cancelled(serve: Serve, notes: Notes
             with server.connect() as client:
                 assert_timed_out(client)
             assert (notes.get(), notes.get()) == ("in", "cancelled")
-        core = server.server.server_state.core
-        assert core is not None
-        assert core.requests == 1
         assert limited(server) == {"timeout_request": 2}
-        assert server.loop is not None
-        server.loop.call_soon_threadsafe(core.cancel_requests, "test")
+        cancel_the_one_that_is_left(server)
         assert notes.get() == "cancelled"
         server.log.expect("Exception in ASGI application")
 
@@ -633,12 +638,8 @@ def test_nobody_is_cancelled_twice(serve: Serve, notes: Notes) -> None:
             with server.connect() as client:
                 assert_timed_out(client)
             assert (notes.get(), notes.get()) == ("in", "cancelled")
-        core = server.server.server_state.core
-        assert core is not None
-        assert core.requests == 1
         assert limited(server) == {"timeout_request": 3}
-        assert server.loop is not None
-        server.loop.call_soon_threadsafe(core.cancel_requests, "test")
+        cancel_the_one_that_is_left(server)
 
 
 def test_a_server_stops_with_requests_that_have_time(serve: Serve, notes: Notes) -> None:

@@ -57,6 +57,17 @@ def has_nothing(sock: socket.socket) -> bool:
     return False
 
 
+async def with_two_writes(
+    protocol: asyncio.BaseProtocol | None = None,
+) -> tuple[asyncio.Transport, socket.socket]:
+    """A connection on which "first," was sent in this turn, and "second," has gathered."""
+    transport, far = await connected_to_socket(protocol or Recorder())
+    await turns()
+    transport.write(b"first,")
+    transport.write(b"second,")
+    return transport, far
+
+
 def test_the_first_goes_at_once_and_the_others_together() -> None:
     async def main() -> None:
         transport, far = await connected_to_socket(Recorder())
@@ -81,10 +92,7 @@ def test_the_first_goes_at_once_and_the_others_together() -> None:
 def test_what_is_large_takes_along_what_has_gathered() -> None:
     async def main() -> None:
         here = Recorder()
-        transport, far = await connected_to_socket(here)
-        await turns()
-        transport.write(b"first,")
-        transport.write(b"second,")
+        transport, far = await with_two_writes(here)
         transport.write(LARGE)
         assert transport.get_write_buffer_size() == 0
         transport.write(b",last")
@@ -141,11 +149,8 @@ def test_what_may_still_change_does_not_wait(
     factory: Callable[[], asyncio.AbstractEventLoop],
 ) -> None:
     async def main() -> None:
-        transport, far = await connected_to_socket(Recorder())
-        await turns()
         data = bytearray(b"third")
-        transport.write(b"first,")
-        transport.write(b"second,")
+        transport, far = await with_two_writes()
         transport.write(data)
         transport.write(memoryview(data)[:1])
         data[:] = b"wrong"
@@ -163,12 +168,9 @@ def test_an_end_comes_after_what_has_gathered(
 ) -> None:
     async def main() -> None:
         here = Recorder()
-        transport, far = await connected_to_socket(here)
-        await turns()
-        transport.write(b"first,")
-        transport.write(b"second")
+        transport, far = await with_two_writes(here)
         getattr(transport, end)()
-        assert await read_all(far) == b"first,second"
+        assert await read_all(far) == b"first,second,"
         far.close()
         await here.until_called("lost")
         assert here.lost_with is None
@@ -181,10 +183,7 @@ def test_writes_after_close_with_something_gathered() -> None:
 
     async def main() -> None:
         here = Recorder()
-        transport, far = await connected_to_socket(here)
-        await turns()
-        transport.write(b"first,")
-        transport.write(b"second,")
+        transport, far = await with_two_writes(here)
         transport.close()
         transport.write(b"third,")
         transport.write(LARGE)
@@ -201,15 +200,12 @@ def test_writes_after_close_with_something_gathered() -> None:
 def test_abort_loses_none_of_it(factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
     async def main() -> None:
         here = Recorder()
-        transport, far = await connected_to_socket(here)
-        await turns()
-        transport.write(b"first")
-        transport.write(b"second")
+        transport, far = await with_two_writes(here)
         transport.abort()
         assert transport.get_write_buffer_size() == 0
         await here.until_called("lost")
         assert here.names == ["made", "lost"]
-        assert await read_all(far) == b"firstsecond"
+        assert await read_all(far) == b"first,second,"
         far.close()
 
     run_on(factory, main())
@@ -218,10 +214,7 @@ def test_abort_loses_none_of_it(factory: Callable[[], asyncio.AbstractEventLoop]
 @pytest.mark.parametrize("wrong", [False, True])
 def test_lines_take_along_what_has_gathered(wrong: bool) -> None:
     async def main() -> None:
-        transport, far = await connected_to_socket(Recorder())
-        await turns()
-        transport.write(b"first,")
-        transport.write(b"second,")
+        transport, far = await with_two_writes()
         if wrong:
             with pytest.raises(TypeError):
                 transport.writelines([b"lost", 1])  # type: ignore[list-item]
@@ -243,10 +236,7 @@ def test_lines_take_along_what_has_gathered(wrong: bool) -> None:
 def test_a_peer_that_is_gone_by_the_end_of_the_turn() -> None:
     async def main() -> None:
         here = Recorder()
-        transport, far = await connected_to_socket(here)
-        await turns()
-        transport.write(b"first")
-        transport.write(b"second")
+        _, far = await with_two_writes(here)
         far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         far.close()
         await here.until_called("lost")

@@ -104,21 +104,14 @@ def watched(shared: Watched) -> Watched:
 
 
 @each_case
-def test_whole(watched: Watched, case: Case) -> None:
+@pytest.mark.parametrize("cut", ["whole", "byte by byte"])
+def test_alone(watched: Watched, case: Case, cut: str) -> None:
     expected = outcome(case)
     with watched.server.connect() as client:
-        send_some(client, case.request)
-        watched.check_answers(client, expected)
-        watched.check_seen(*expected.requests)
-        if expected.open:
-            watched.check_open(client)
-
-
-@each_case
-def test_byte_by_byte(watched: Watched, case: Case) -> None:
-    expected = outcome(case)
-    with watched.server.connect() as client:
-        drip(watched.server, client, case.request)
+        if cut == "whole":
+            send_some(client, case.request)
+        else:
+            drip(watched.server, client, case.request)
         watched.check_answers(client, expected)
         watched.check_seen(*expected.requests)
         if expected.open:
