@@ -604,6 +604,7 @@ def test_many_requests_have_their_time(serve: Serve, notes: Notes) -> None:
 
 def cancel_the_one_that_is_left(server: RunningServer) -> None:
     """A request that no time limit has ended."""
+    server.settle()  # the others are cancelled, and now they have ended
     core = server.server.server_state.core
     assert core is not None
     assert core.requests == 1
