@@ -23,6 +23,7 @@ cv_cycle_new(cv_service_t *service, cv_conn_t *conn)
     self->conn = conn;
     cv_list_init(&self->receivers);
     cv_list_init(&self->senders);
+    cv_list_init(&self->unsent);
     cv_list_append(&service->queued, &self->node);
     service->open_count++;
     service->under_way++;

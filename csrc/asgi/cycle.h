@@ -44,7 +44,8 @@ typedef struct {
     cv_list_t receivers;       /* WaitObjects of receive() that wait */
 
     /* send */
-    cv_list_t senders;         /* WaitObjects of send() that wait for the socket */
+    cv_list_t senders;         /* WaitObjects of send() that wait for the socket, for a file or for each other */
+    cv_list_t unsent;          /* WaitObjects whose message was not taken yet, in the order of the calls */
     uint64_t step_flushes;     /* the service's flushes before the step that the two below count for */
     uint64_t step_start;       /* nanoseconds */
     uint64_t due;              /* when its time is over, in milliseconds; meaningful with a timeout */
@@ -56,6 +57,7 @@ typedef struct {
     bool body_ended;           /* receive gave the last piece */
     bool disconnected;         /* the client left before the answer was complete */
     bool started;              /* http.response.start was accepted */
+    bool trailers_due;         /* http.response.trailers were announced and did not end */
     bool timed_out;            /* its time was over before the answer was complete */
     bool complete;             /* the final http.response.body was accepted, or the answer was given up */
 } CycleObject;

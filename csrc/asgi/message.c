@@ -3,8 +3,8 @@
 
 #include <stddef.h>
 
-/* A key that is not one of the interned strings itself. It is compared as text, by no method of its own: code of the
- * application's might free the values that were found before. */
+/* A key that is rare, or not one of the interned strings itself. It is compared as text, by no method of its own: code
+ * of the application's might free the values that were found before. */
 static void
 take_other_key(PyObject *key, PyObject *value, const cv_names_t *names, cv_message_t *out)
 {
@@ -17,6 +17,13 @@ take_other_key(PyObject *key, PyObject *value, const cv_names_t *names, cv_messa
         {names->headers, &out->headers},
         {names->body, &out->body},
         {names->more_body, &out->more_body},
+        {names->trailers, &out->trailers},
+        {names->more_trailers, &out->more_trailers},
+        {names->links, &out->links},
+        {names->path, &out->path},
+        {names->file, &out->file},
+        {names->offset, &out->offset},
+        {names->count, &out->count},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0] && PyUnicode_Check(key); i++) {
         if (PyUnicode_Compare(key, known[i].key) == 0) {
@@ -49,6 +56,12 @@ cv_message_read(PyObject *dict, const cv_names_t *names, cv_message_t *out)
             take_other_key(key, value, names, out);
         }
     }
+}
+
+bool
+cv_message_says(PyObject *type, PyObject *name)
+{
+    return type == name || (PyUnicode_Check(type) && PyUnicode_Compare(type, name) == 0);
 }
 
 bool

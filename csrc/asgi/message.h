@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What an application's message says: the keys of http.response.start and http.response.body.
+ * What an application's message says: the keys of every http.response message.
  *
  * Borrows: every value, from the message, as long as nobody changes that.
  * Thread:  the GIL is held.
@@ -22,6 +22,13 @@ typedef struct {
     PyObject *headers;
     PyObject *body;
     PyObject *more_body;
+    PyObject *trailers;
+    PyObject *more_trailers;
+    PyObject *links;
+    PyObject *path;
+    PyObject *file;
+    PyObject *offset;
+    PyObject *count;
 } cv_message_t;
 
 /* Reads a message, a dict. Runs no code of the application's. */
@@ -30,5 +37,8 @@ void cv_message_read(PyObject *dict, const cv_names_t *names, cv_message_t *out)
 /* True when a message's type says `name`. *seen (strong, or NULL) is the object that said so last: frameworks send the
  * same one each time, though it mostly is not the interned one. */
 bool cv_message_is(PyObject *type, PyObject *name, PyObject **seen);
+
+/* The same for a type that is rare. */
+bool cv_message_says(PyObject *type, PyObject *name);
 
 #endif

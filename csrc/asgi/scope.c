@@ -21,6 +21,7 @@ cv_scope_make_template(cv_service_t *service)
         {n->root_path, service->root_path},
         {n->headers, Py_None},
         {n->state, Py_None},
+        {n->extensions, Py_None},
         {n->method, n->get},
         {n->path, Py_None},
         {n->raw_path, Py_None},
@@ -266,6 +267,7 @@ cv_scope_build(cv_service_t *service, cv_conn_t *conn, const cv_h1_head_t *head,
         || set_server(service, scope, conn) < 0 || set_client(service, scope, conn) < 0
         || set_steal(scope, n->headers, build_headers(service, head)) < 0
         || set_steal(scope, n->state, PyDict_Copy(service->lifespan_state)) < 0
+        || set_steal(scope, n->extensions, PyDict_Copy(cv_extensions_for(&service->extensions, head))) < 0
         || set_target(service, scope, head, cycle) < 0) {
         Py_DECREF(scope);
         return NULL;

@@ -18,6 +18,8 @@ cv_wait_new(CycleObject *cycle, cv_wait_attempt attempt, cv_list_t *waiters, PyO
     cv_list_init(&self->node);
     self->future = NULL;
     self->message = Py_XNewRef(message);
+    cv_list_init(&self->order);
+    self->opening = NULL;
     PyObject_GC_Track(self);
     return (PyObject *)self;
 }
@@ -33,11 +35,37 @@ wait_traverse(PyObject *op, visitproc visit, void *arg)
     return 0;
 }
 
-/* Leaves the cycle's list and lets go of everything: the awaitable is finished. */
+void
+cv_wait_leave_order(WaitObject *wait)
+{
+    if (!cv_list_is_linked(&wait->order)) {
+        return;
+    }
+    CycleObject *cycle = wait->cycle;
+    cv_list_remove(&wait->order);
+    if (cv_list_is_empty(&cycle->unsent) || cv_list_is_empty(&cycle->senders)) {
+        return;
+    }
+    /* May be called while an exception travels. */
+    PyObject *travelling = cv_error_take();
+    if (cv_cycle_wake(cycle, &cycle->senders) < 0) {
+        PyErr_WriteUnraisable((PyObject *)cycle);
+    }
+    if (travelling != NULL) {
+        cv_error_give(travelling);
+    }
+}
+
+/* Leaves the cycle's lists and lets go of everything: the awaitable is finished. */
 static int
 wait_clear(PyObject *op)
 {
     WaitObject *self = (WaitObject *)op;
+    cv_wait_leave_order(self);
+    if (self->opening != NULL) {
+        cv_opening_drop(self->opening);
+        self->opening = NULL;
+    }
     cv_list_remove(&self->node);
     Py_CLEAR(self->future);
     Py_CLEAR(self->message);

@@ -13,6 +13,7 @@
 #include <Python.h>
 
 #include "asgi/cycle.h"
+#include "asgi/opening.h"
 #include "base/list.h"
 
 typedef struct WaitObject WaitObject;
@@ -27,11 +28,16 @@ struct WaitObject {
     cv_list_t *waiters;       /* the cycle's list to stand in while waiting */
     cv_list_t node;
     PyObject *future;         /* strong, while waiting */
-    PyObject *message;        /* send: what is not processed yet, strong, or NULL */
+    PyObject *message;        /* send: what is not taken yet, strong, or NULL */
+    cv_list_t order;          /* send: in cycle->unsent while there is a message */
+    cv_opening_t *opening;    /* send: the file that the message asks for, or NULL */
 };
 
 /* New reference. `message` is borrowed and may be NULL. */
 PyObject *cv_wait_new(CycleObject *cycle, cv_wait_attempt attempt, cv_list_t *waiters, PyObject *message);
+
+/* send: the message is taken or given up, and the next one is due. */
+void cv_wait_leave_order(WaitObject *wait);
 
 int cv_wait_setup_type(PyObject *module);
 

@@ -32,7 +32,7 @@ join_env(cv_conn_t *conn, cv_conn_env_t *env)
     cv_list_init(&conn->flush_node);
     cv_list_append(&env->conns, &conn->node);
     env->conn_count++;
-    env->unfreed++;
+    cv_conn_env_hold(env);
 }
 
 cv_conn_t *

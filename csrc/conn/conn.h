@@ -44,6 +44,7 @@ enum {
 };
 
 typedef struct cv_conn cv_conn_t;
+typedef struct cv_conn_file cv_conn_file_t;
 typedef struct cv_conn_env cv_conn_env_t;
 
 /* What a connection needs from above. */
@@ -110,7 +111,7 @@ struct cv_conn_env {
     cv_list_t unflushed;      /* connections with output that cv_conn_env_flush has to write */
     unsigned conn_count;      /* length of conns */
     unsigned handed_up;       /* requests since the last flush or on_batch */
-    unsigned unfreed;         /* connections that libuv still holds, closed ones included */
+    unsigned unfreed;         /* connections that libuv still holds, closed ones included, and other holds */
     bool draining;            /* no keep-alive any more */
     uint64_t bytes_in, bytes_out;
     uint64_t limited[CV_LIMITS]; /* how often each limit ended something */
@@ -132,6 +133,10 @@ int cv_conn_env_init(cv_conn_env_t *env, uv_loop_t *loop, const cv_conn_ops_t *o
  * more. The env may be freed by it. */
 void cv_conn_env_deinit(cv_conn_env_t *env, void (*on_closed)(cv_conn_env_t *env));
 
+/* Keeps the env from being done with, while something on the loop's threads or queues refers to it. */
+void cv_conn_env_hold(cv_conn_env_t *env);
+void cv_conn_env_let_go(cv_conn_env_t *env);
+
 /* Writes the output of every unflushed connection: one sendmsg each where the socket takes it all. */
 void cv_conn_env_flush(cv_conn_env_t *env);
 
@@ -152,9 +157,10 @@ typedef enum {
 } cv_conn_state;
 
 typedef struct {
-    const char *data;   /* borrowed from owner; NULL: the next `len` bytes of conn->output */
-    size_t len;         /* what is left to write of it */
-    void *owner;        /* NULL with data */
+    const char *data;     /* borrowed from owner; NULL: the next `len` bytes of the file, or else of conn->output */
+    size_t len;           /* what is left to write of it */
+    void *owner;          /* NULL with data */
+    cv_conn_file_t *file; /* NULL for bytes in memory */
 } cv_segment_t;
 
 /* What a request touches is together, so that it is few cache lines: with many connections none of them is cached.
@@ -178,6 +184,7 @@ struct cv_conn {
     bool input_dropped;      /* bytes were thrown away unparsed: the peer may still be sending */
     bool may_keep_alive;     /* the open request allows it */
     bool is_connect;         /* the open request is CONNECT */
+    bool takes_trailers;     /* its client takes a trailer section */
     bool response_started;   /* cv_conn_respond was called for the open request */
     bool response_complete;
     bool above_high;         /* on_drain is owed */
@@ -228,6 +235,23 @@ int cv_conn_field(cv_conn_t *conn, const char *name, size_t name_len, const char
  * on_drain. Returns 0; CV_H1_WLONG or CV_H1_WSHORT: what is legal was queued, the answer is complete and the
  * connection closes after it; or another negative number: nothing was queued. */
 int cv_conn_body(cv_conn_t *conn, const char *data, size_t len, bool final, void *owner, bool *out_kept);
+
+/* The same with `len` bytes of a file from `offset` on, which the kernel sends by itself. `fd` is taken over, whatever
+ * is returned. A file that is shorter by then ends the connection. */
+int cv_conn_file(cv_conn_t *conn, int fd, uint64_t offset, size_t len, bool final);
+
+/* Between cv_conn_respond and the first piece of the body: a trailer section is to follow it, if it can. */
+void cv_conn_want_trailers(cv_conn_t *conn);
+
+/* True once the final piece was queued and the answer is complete only with its trailer section. */
+bool cv_conn_awaits_trailers(const cv_conn_t *conn);
+
+/* Queues field lines of the trailer section (cv_h1_field_line); `final` ends it, and the answer. */
+int cv_conn_trailers(cv_conn_t *conn, const cv_buffer_t *lines, bool final);
+
+/* Writes an interim response at once: its status line, then field lines (cv_h1_field_line). Nothing happens once the
+ * head of the answer has gone, or on HTTP/1.0. 0 or negative. */
+int cv_conn_interim(cv_conn_t *conn, unsigned status, const cv_buffer_t *lines);
 
 /* Writes what is queued now, unless the socket was full and no room was reported since. After a final body and with
  * nothing left to write, the connection goes on (a next request that waits is handed up from here) or closes. */

@@ -90,9 +90,9 @@ cv_conn_end_head(cv_conn_t *conn, size_t body_len, bool final)
 }
 
 static int
-copy_piece(cv_conn_t *conn, const char *data, size_t take, const char *after, size_t after_len)
+copy_piece(cv_conn_t *conn, const cv_segment_t *piece, const char *after, size_t after_len)
 {
-    int error = cv_buffer_append(&conn->output, data, take);
+    int error = cv_buffer_append(&conn->output, piece->data, piece->len);
     if (error == 0) {
         error = cv_buffer_append(&conn->output, after, after_len);
     }
@@ -103,25 +103,35 @@ copy_piece(cv_conn_t *conn, const char *data, size_t take, const char *after, si
 }
 
 static int
-refer_piece(cv_conn_t *conn, const char *data, size_t take, const char *after, size_t after_len, void *owner)
+refer_piece(cv_conn_t *conn, const cv_segment_t *piece, const char *after, size_t after_len)
 {
     cv_conn_output_commit(conn);
-    cv_conn_output_refer(conn, data, take, owner);
+    cv_conn_output_refer(conn, piece);
     int error = cv_buffer_append(&conn->output, after, after_len); /* room was reserved: it cannot fail half-way */
     cv_conn_output_commit(conn);
     return error;
 }
 
-/* Frames and queues one piece; 0, CV_H1_WLONG or CV_H1_WSHORT when it is queued, else nothing is. */
-static int
-queue_piece(cv_conn_t *conn, const char *data, size_t len, bool final, void *owner, bool *out_kept)
+static void
+drop_file(cv_segment_t *piece)
 {
-    bool refers = owner != NULL && len > COPY_MAX;
+    if (piece->file != NULL) {
+        cv_conn_file_release(piece->file);
+        piece->file = NULL;
+    }
+}
+
+/* Frames and queues one piece; 0, CV_H1_WLONG or CV_H1_WSHORT when it is queued, else nothing is. `piece` has no owner
+ * and no file any more where they are not needed: what is queued was copied, or no body is sent. */
+static int
+queue_piece(cv_conn_t *conn, cv_segment_t *piece, bool final)
+{
+    bool refers = piece->file != NULL || (piece->owner != NULL && piece->len > COPY_MAX);
     bool head_open = conn->response.head_open;
     size_t head_room = head_open ? CV_H1_END_ROOM + conn->env->server_header_len : 0;
-    int error = cv_conn_output_reserve(conn, head_room + FRAMING_ROOM + (refers ? 0 : len), refers);
+    int error = cv_conn_output_reserve(conn, head_room + FRAMING_ROOM + (refers ? 0 : piece->len), refers);
     if (error == 0 && head_open) {
-        error = cv_conn_end_head(conn, len, final);
+        error = cv_conn_end_head(conn, piece->len, final);
     }
     if (error < 0) {
         return error;
@@ -129,32 +139,34 @@ queue_piece(cv_conn_t *conn, const char *data, size_t len, bool final, void *own
     size_t take = 0;
     size_t after_len = 0;
     const char *after = "";
-    int framed = cv_h1_response_body(&conn->response, &conn->output, len, final, &take, &after, &after_len);
+    int framed = cv_h1_response_body(&conn->response, &conn->output, piece->len, final, &take, &after, &after_len);
     if (framed < 0 && framed != CV_H1_WLONG && framed != CV_H1_WSHORT) {
         return framed;
     }
+    piece->len = take;
     if (refers && take > 0) {
-        error = refer_piece(conn, data, take, after, after_len, owner);
-        *out_kept = true;
+        error = refer_piece(conn, piece, after, after_len);
     } else {
-        error = copy_piece(conn, data, take, after, after_len);
+        piece->owner = NULL;
+        drop_file(piece);
+        error = copy_piece(conn, piece, after, after_len);
     }
     return error < 0 ? error : framed;
 }
 
-int
-cv_conn_body(cv_conn_t *conn, const char *data, size_t len, bool final, void *owner, bool *out_kept)
+/* Queues a piece as cv_conn_body and cv_conn_file say. */
+static int
+add_piece(cv_conn_t *conn, cv_segment_t *piece, bool final)
 {
-    *out_kept = false;
     if (!cv_conn_is_answering(conn)) {
         return CV_CONN_EGONE;
     }
-    if (!conn->response_started) {
+    if (!conn->response_started || conn->response.trailers_open) {
         return -EINVAL;
     }
     cv_h1_response_t saved = conn->response;
     size_t saved_len = conn->output.len - conn->output_start;
-    int status = queue_piece(conn, data, len, final, owner, out_kept);
+    int status = queue_piece(conn, piece, final);
     if (status < 0 && status != CV_H1_WLONG && status != CV_H1_WSHORT) {
         conn->response = saved;
         conn->output.len = conn->output_start + saved_len;
@@ -166,7 +178,7 @@ cv_conn_body(cv_conn_t *conn, const char *data, size_t len, bool final, void *ow
     if (status < 0) {
         conn->response.keep_alive = false;
     }
-    if (final || status < 0) {
+    if ((final && !conn->response.trailers_open) || status < 0) {
         cv_conn_end_response(conn);
     } else if (conn->queued > 0) {
         cv_conn_need_flush(conn);
@@ -174,19 +186,64 @@ cv_conn_body(cv_conn_t *conn, const char *data, size_t len, bool final, void *ow
     return status;
 }
 
-void
-cv_conn_want_body(cv_conn_t *conn)
+int
+cv_conn_body(cv_conn_t *conn, const char *data, size_t len, bool final, void *owner, bool *out_kept)
 {
-    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    if (!cv_conn_is_answering(conn) || !conn->expects_continue || conn->response_started) {
-        return;
+    cv_segment_t piece = {.data = data, .len = len, .owner = owner};
+    int status = add_piece(conn, &piece, final);
+    bool queued = status == 0 || status == CV_H1_WLONG || status == CV_H1_WSHORT;
+    *out_kept = queued && piece.owner != NULL;
+    return status;
+}
+
+int
+cv_conn_file(cv_conn_t *conn, int fd, uint64_t offset, size_t len, bool final)
+{
+    cv_segment_t piece = {.len = len, .file = cv_conn_file_new(conn, fd, offset)};
+    if (piece.file == NULL) {
+        return -ENOMEM;
     }
-    conn->expects_continue = false;
-    if (cv_conn_output_reserve(conn, sizeof(line), false) < 0
-        || cv_buffer_append(&conn->output, line, sizeof(line) - 1) < 0) {
-        cv_conn_close(conn, true);
-        return;
+    int status = add_piece(conn, &piece, final);
+    if (status < 0 && status != CV_H1_WLONG && status != CV_H1_WSHORT) {
+        drop_file(&piece);
     }
-    cv_conn_output_commit(conn);
-    cv_conn_flush(conn);
+    return status;
+}
+
+void
+cv_conn_want_trailers(cv_conn_t *conn)
+{
+    if (cv_conn_is_answering(conn) && conn->response.head_open && conn->takes_trailers) {
+        cv_h1_response_trailers(&conn->response);
+    }
+}
+
+bool
+cv_conn_awaits_trailers(const cv_conn_t *conn)
+{
+    return conn->response.trailers_open && cv_conn_is_answering(conn);
+}
+
+int
+cv_conn_trailers(cv_conn_t *conn, const cv_buffer_t *lines, bool final)
+{
+    if (!cv_conn_awaits_trailers(conn)) {
+        return cv_conn_is_answering(conn) ? -EINVAL : CV_CONN_EGONE;
+    }
+    int error = cv_conn_output_reserve(conn, lines->len + FRAMING_ROOM, false);
+    if (error < 0) {
+        return error;
+    }
+    cv_segment_t piece = {.data = lines->data, .len = lines->len};
+    error = copy_piece(conn, &piece, "\r\n", final ? 2 : 0);
+    if (conn->queued > conn->env->write_high) {
+        conn->above_high = true;
+    }
+    if (error == 0 && final) {
+        conn->response.trailers_open = false;
+        cv_conn_end_response(conn);
+    } else if (error == 0) {
+        cv_conn_need_flush(conn);
+    }
+    return error;
 }

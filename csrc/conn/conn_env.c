@@ -103,6 +103,21 @@ cv_conn_env_deinit(cv_conn_env_t *env, void (*on_closed)(cv_conn_env_t *env))
 }
 
 void
+cv_conn_env_hold(cv_conn_env_t *env)
+{
+    env->unfreed++;
+}
+
+void
+cv_conn_env_let_go(cv_conn_env_t *env)
+{
+    env->unfreed--;
+    if (env->unfreed == 0 && env->timer_closed) {
+        end_deinit(env);
+    }
+}
+
+void
 cv_conn_free(cv_conn_t *conn)
 {
     cv_conn_env_t *env = conn->env;
@@ -111,10 +126,7 @@ cv_conn_free(cv_conn_t *conn)
     cv_buffer_deinit(&conn->output);
     free(conn->segments);
     free(conn);
-    env->unfreed--;
-    if (env->unfreed == 0 && env->timer_closed) {
-        end_deinit(env);
-    }
+    cv_conn_env_let_go(env);
 }
 
 void

@@ -63,13 +63,36 @@ go_on(cv_conn_t *conn)
     }
 }
 
+/* The peer has nothing to take meanwhile, so that no time of its own runs. */
+static void
+wait_for_file(cv_conn_t *conn)
+{
+    if (conn->transport.writing) {
+        cv_conn_watch(conn, false);
+    }
+    if (conn->state != CV_CONN_CLOSED) {
+        cv_conn_arm(conn);
+    }
+}
+
+/* Writing failed, or there is nothing more to write of what was promised. */
+static void
+end_output(cv_conn_t *conn, int status)
+{
+    bool short_of = status == CV_CONN_ESHORT;
+    if (short_of && !conn->gone) {
+        conn->env->ops->on_cut(conn, "a file became shorter, or could not be read, while it was sent");
+    }
+    cv_conn_close(conn, short_of);
+}
+
 static void
 write_on(cv_conn_t *conn)
 {
     size_t before = conn->queued;
     int status = before > 0 ? cv_conn_output_write(conn) : 0;
-    if (status < 0 && status != -EAGAIN) {
-        cv_conn_close(conn, false);
+    if (status < 0 && status != -EAGAIN && status != -EINPROGRESS) {
+        end_output(conn, status);
         return;
     }
     bool progress = conn->queued < before;
@@ -81,6 +104,8 @@ write_on(cv_conn_t *conn)
         go_on(conn);
     } else if (status == -EAGAIN) {
         wait_for_room(conn, progress);
+    } else if (status == -EINPROGRESS) {
+        wait_for_file(conn);
     }
 }
 
@@ -88,6 +113,14 @@ void
 cv_conn_flush(cv_conn_t *conn)
 {
     cv_list_remove(&conn->flush_node);
+    if (conn->state < CV_CONN_LINGERING && !conn->transport.writing) {
+        write_on(conn);
+    }
+}
+
+void
+cv_conn_on_file_ready(cv_conn_t *conn)
+{
     if (conn->state < CV_CONN_LINGERING && !conn->transport.writing) {
         write_on(conn);
     }

@@ -73,38 +73,50 @@ cv_conn_output_reserve(cv_conn_t *conn, size_t bytes, bool refers)
 }
 
 static void
-push_segment(cv_conn_t *conn, const char *data, size_t len, void *owner)
+push_segment(cv_conn_t *conn, const cv_segment_t *segment)
 {
     uint32_t at = conn->segment_first + conn->segment_count;
-    conn->segments[at] = (cv_segment_t){.data = data, .len = len, .owner = owner};
+    conn->segments[at] = *segment;
     conn->segment_count++;
 }
 
-void
-cv_conn_output_commit(cv_conn_t *conn)
+/* True for the next bytes of conn->output. */
+static bool
+is_run(const cv_segment_t *segment)
 {
-    size_t len = conn->output.len - conn->output_ready;
-    conn->output_ready = conn->output.len;
+    return segment->data == NULL && segment->file == NULL;
+}
+
+void
+cv_conn_output_commit_part(cv_conn_t *conn, size_t len)
+{
+    conn->output_ready += len;
     conn->queued += len;
     if (conn->segment_count == 0 || len == 0) {
         return;
     }
     cv_segment_t *last = &conn->segments[conn->segment_first + conn->segment_count - 1];
-    if (last->data == NULL) {
+    if (is_run(last)) {
         last->len += len;
     } else {
-        push_segment(conn, NULL, len, NULL);
+        push_segment(conn, &(cv_segment_t){.len = len});
     }
 }
 
 void
-cv_conn_output_refer(cv_conn_t *conn, const char *data, size_t len, void *owner)
+cv_conn_output_commit(cv_conn_t *conn)
+{
+    cv_conn_output_commit_part(conn, conn->output.len - conn->output_ready);
+}
+
+void
+cv_conn_output_refer(cv_conn_t *conn, const cv_segment_t *segment)
 {
     if (conn->segment_count == 0 && conn->queued > 0) {
-        push_segment(conn, NULL, conn->queued, NULL);
+        push_segment(conn, &(cv_segment_t){.len = conn->queued});
     }
-    push_segment(conn, data, len, owner);
-    conn->queued += len;
+    push_segment(conn, segment);
+    conn->queued += segment->len;
 }
 
 void
@@ -127,12 +139,16 @@ static void
 pop_segment(cv_conn_t *conn)
 {
     void *owner = conn->segments[conn->segment_first].owner;
+    cv_conn_file_t *file = conn->segments[conn->segment_first].file;
     conn->segment_first++;
     conn->segment_count--;
     if (conn->segment_count == 0) {
         free(conn->segments);
         conn->segments = NULL;
         conn->segment_first = conn->segment_cap = 0;
+    }
+    if (file != NULL) {
+        cv_conn_file_release(file);
     }
     if (owner != NULL) {
         conn->env->ops->release(conn->env, owner);
@@ -149,7 +165,7 @@ cv_conn_output_drop(cv_conn_t *conn)
     }
 }
 
-/* Fills `iov` with the front of the queue; returns the number of pieces and their size. */
+/* Fills `iov` with the front of the queue, up to a file; returns the number of pieces and their size. */
 static int
 gather(const cv_conn_t *conn, struct iovec *iov, size_t *out_size)
 {
@@ -163,6 +179,9 @@ gather(const cv_conn_t *conn, struct iovec *iov, size_t *out_size)
     int count = 0;
     for (uint32_t i = 0; i < conn->segment_count && count < IOV_MAX_COUNT; i++, count++) {
         const cv_segment_t *segment = &conn->segments[conn->segment_first + i];
+        if (segment->file != NULL) {
+            break;
+        }
         iov[count].iov_base = segment->data != NULL ? (char *)segment->data : run;
         iov[count].iov_len = segment->len;
         run += segment->data != NULL ? 0 : segment->len;
@@ -185,10 +204,10 @@ account(cv_conn_t *conn, size_t len)
     while (len > 0 && conn->segment_count > 0) { /* a release may close the connection */
         cv_segment_t *segment = &conn->segments[conn->segment_first];
         size_t part = len < segment->len ? len : segment->len;
-        if (segment->data != NULL) {
-            segment->data += part;
-        } else {
+        if (is_run(segment)) {
             conn->output_start += part;
+        } else if (segment->data != NULL) {
+            segment->data += part;
         }
         segment->len -= part;
         len -= part;
@@ -198,21 +217,41 @@ account(cv_conn_t *conn, size_t len)
     }
 }
 
+/* As cv_conn_output_write, up to the next file. */
+static int
+write_memory(cv_conn_t *conn)
+{
+    struct iovec iov[IOV_MAX_COUNT];
+    size_t size;
+    int count = gather(conn, iov, &size);
+    ssize_t written = cv_transport_write(&conn->transport, iov, count, size < conn->queued);
+    if (written < 0) {
+        return (int)written;
+    }
+    account(conn, (size_t)written);
+    return (size_t)written < size ? -EAGAIN : 0; /* the socket is full: asking again would only say so */
+}
+
+/* One piece of a file, then the others have their turn. */
+static int
+write_file(cv_conn_t *conn, const cv_segment_t *segment)
+{
+    ssize_t sent = cv_conn_file_send(segment->file, segment->len);
+    if (sent < 0) {
+        return (int)sent;
+    }
+    bool is_last = (size_t)sent == segment->len;
+    account(conn, (size_t)sent);
+    return is_last ? 0 : -EAGAIN;
+}
+
 int
 cv_conn_output_write(cv_conn_t *conn)
 {
-    while (conn->queued > 0) {
-        struct iovec iov[IOV_MAX_COUNT];
-        size_t size;
-        int count = gather(conn, iov, &size);
-        ssize_t written = cv_transport_write(&conn->transport, iov, count);
-        if (written < 0) {
-            return (int)written;
-        }
-        account(conn, (size_t)written);
-        if ((size_t)written < size) {
-            return -EAGAIN; /* the socket is full: asking again would only say so */
-        }
+    int status = 0;
+    while (status == 0 && conn->queued > 0) {
+        const cv_segment_t *first = conn->segment_count == 0 ? NULL : &conn->segments[conn->segment_first];
+        status = first != NULL && first->file != NULL ? write_file(conn, first) : write_memory(conn);
     }
-    return 0;
+    return status;
 }

@@ -88,8 +88,11 @@ int cv_conn_output_reserve(cv_conn_t *conn, size_t bytes, bool refers);
 /* Queues what was appended to conn->output since the last time. */
 void cv_conn_output_commit(cv_conn_t *conn);
 
-/* Queues bytes that `owner` keeps, for which room was reserved. */
-void cv_conn_output_refer(cv_conn_t *conn, const char *data, size_t len, void *owner);
+/* The same for the first `len` bytes of them. */
+void cv_conn_output_commit_part(cv_conn_t *conn, size_t len);
+
+/* Queues bytes that `owner` keeps, or `file` has, for which room was reserved. */
+void cv_conn_output_refer(cv_conn_t *conn, const cv_segment_t *segment);
 
 /* Drops all output and releases every owner. */
 void cv_conn_output_drop(cv_conn_t *conn);
@@ -97,8 +100,23 @@ void cv_conn_output_drop(cv_conn_t *conn);
 /* Gives the output's memory back to the env if nothing is left in it. */
 void cv_conn_output_recycle(cv_conn_t *conn);
 
-/* Writes as much as the socket takes: 0 when all is written, -EAGAIN, or another negative errno. */
+/* Writes as much as the socket takes: 0 when all is written, -EAGAIN, -EINPROGRESS when a file's bytes are being read
+ * from the disk, CV_CONN_ESHORT when a file has fewer than it had, or another negative errno. */
 int cv_conn_output_write(cv_conn_t *conn);
+
+/* conn_file.c: files in the queue */
+
+enum { CV_CONN_ESHORT = -2001 };
+
+/* A file to be sent from `offset` on; takes over `fd`. NULL without memory: then `fd` is closed. */
+cv_conn_file_t *cv_conn_file_new(cv_conn_t *conn, int fd, uint64_t offset);
+
+/* The connection does not need it any more. */
+void cv_conn_file_release(cv_conn_file_t *file);
+
+/* Sends some of the next `len` bytes: how many, or as cv_conn_output_write. Less than `len` does not mean that the
+ * socket is full. */
+ssize_t cv_conn_file_send(cv_conn_file_t *file, size_t len);
 
 /* conn_answer.c */
 
@@ -108,6 +126,9 @@ int cv_conn_end_head(cv_conn_t *conn, size_t body_len, bool final);
 /* conn_flush.c */
 
 void cv_conn_on_writable(cv_transport_t *transport);
+
+/* Bytes of a file that were waited for are there. */
+void cv_conn_on_file_ready(cv_conn_t *conn);
 
 /* Puts the connection where cv_conn_env_flush finds it, unless it waits for room to write. */
 void cv_conn_need_flush(cv_conn_t *conn);

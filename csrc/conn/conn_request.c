@@ -42,6 +42,7 @@ on_head(void *owner, const cv_h1_head_t *head)
     conn->response.minor = head->minor;
     conn->response.is_head = head->is_head;
     conn->is_connect = head->is_connect;
+    conn->takes_trailers = head->takes_trailers;
     conn->response.keep_alive = conn->may_keep_alive = may_have_another(conn, head);
     conn->response_started = false;
     conn->response_complete = false;

@@ -39,6 +39,7 @@ typedef struct {
     bool chunked;
     bool expect_continue;        /* Expect: 100-continue on HTTP/1.1 (RFC 9110 section 10.1.1) */
     bool upgrade;                /* Upgrade with Connection: upgrade; parsed on as plain HTTP */
+    bool takes_trailers;         /* TE: trailers on HTTP/1.1 (RFC 9110 section 10.1.4) */
     bool is_head;                /* HEAD: the answer has no body */
     bool is_connect;             /* CONNECT: a 2xx to it has no length */
     uint64_t content_length;     /* meaningful when has_body and not chunked */

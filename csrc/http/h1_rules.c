@@ -311,17 +311,20 @@ connection_options(cv_span_t list)
     return options;
 }
 
-/* Whether one of the expectations in an Expect field is the one that is ours to meet (RFC 9110 section 10.1.1). */
+/* True when `word` is a member of the list. */
 static bool
-expects_continue(cv_span_t list)
+has_member(cv_span_t list, const char *word, size_t len)
 {
-    bool expects = false;
-    while (list.len > 0 && !expects) {
-        cv_span_t expectation = next_member(&list);
-        expects = IS_WORD(expectation, "100-continue");
+    while (list.len > 0) {
+        cv_span_t member = next_member(&list);
+        if (member.len == len && starts_with(member, word, len)) {
+            return true;
+        }
     }
-    return expects;
+    return false;
 }
+
+#define HAS_MEMBER(list, literal) has_member(list, literal, sizeof(literal) - 1)
 
 /* What one pass over the fields finds. */
 typedef struct {
@@ -355,8 +358,13 @@ find_fields(cv_h1_head_t *head)
             found.options |= connection_options(cv_h1_span(head, field->value, field->value_len));
             break;
         case CV_FIELD_EXPECT:
+            /* The one expectation that is ours to meet (RFC 9110 section 10.1.1). */
             head->expect_continue |= head->minor == 1
-                && expects_continue(cv_h1_span(head, field->value, field->value_len));
+                && HAS_MEMBER(cv_h1_span(head, field->value, field->value_len), "100-continue");
+            break;
+        case CV_FIELD_TE:
+            head->takes_trailers |= head->minor == 1
+                && HAS_MEMBER(cv_h1_span(head, field->value, field->value_len), "trailers");
             break;
         default:
             break;

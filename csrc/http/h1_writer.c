@@ -251,9 +251,15 @@ cv_h1_response_tunnel(cv_h1_response_t *response)
     }
 }
 
-int
-cv_h1_response_field(cv_h1_response_t *response, cv_buffer_t *out, const char *name,
-                     size_t name_len, const char *value, size_t value_len)
+void
+cv_h1_response_trailers(cv_h1_response_t *response)
+{
+    response->has_trailers = true;
+}
+
+/* Makes room for a field's line, checks the field and writes its name behind the output, which does not grow yet. */
+static inline int
+begin_line(cv_buffer_t *out, const char *name, size_t name_len, const char *value, size_t value_len, uint8_t *out_id)
 {
     if (name_len > SIZE_MAX / 4 || value_len > SIZE_MAX / 4) {
         return CV_H1_WVALUE;
@@ -262,25 +268,71 @@ cv_h1_response_field(cv_h1_response_t *response, cv_buffer_t *out, const char *n
     if (rc != 0) {
         return rc;
     }
-    char *at = out->data + out->len;
-    uint8_t id;
-    if (!put_name(at, name, name_len, &id)) {
+    if (!put_name(out->data + out->len, name, name_len, out_id)) {
         return CV_H1_WNAME;
     }
-    if (!value_is_valid(value, value_len)) {
-        return CV_H1_WVALUE;
-    }
-    rc = note_field(response, id, value, value_len);
-    if (rc <= 0) {
-        return rc;
-    }
-    at = PUT_LITERAL(at + name_len, ": ");
+    return value_is_valid(value, value_len) ? 0 : CV_H1_WVALUE;
+}
+
+/* Writes the rest of the line. */
+static inline void
+end_line(cv_buffer_t *out, size_t name_len, const char *value, size_t value_len)
+{
+    char *at = PUT_LITERAL(out->data + out->len + name_len, ": ");
     if (value_len != 0) {
         at = put(at, value, value_len);
     }
     at = PUT_LITERAL(at, "\r\n");
     out->len = (size_t)(at - out->data);
+}
+
+int
+cv_h1_response_field(cv_h1_response_t *response, cv_buffer_t *out, const char *name,
+                     size_t name_len, const char *value, size_t value_len)
+{
+    uint8_t id;
+    int rc = begin_line(out, name, name_len, value, value_len, &id);
+    if (rc == 0) {
+        rc = note_field(response, id, value, value_len);
+    }
+    if (rc <= 0) {
+        return rc;
+    }
+    end_line(out, name_len, value, value_len);
     return 0;
+}
+
+/* RFC 9110 section 6.5.1: framing, routing, request modifiers, authentication, response control, content format. */
+static bool
+is_for_heads_only(cv_span_t name)
+{
+    static const char *const names[] = {
+        "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer", "host", "expect",
+        "range", "authorization", "www-authenticate", "proxy-authenticate", "proxy-authorization", "set-cookie",
+        "cache-control", "expires", "date", "age", "location", "retry-after", "vary", "content-encoding",
+        "content-type", "content-range",
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strlen(names[i]) == name.len && memcmp(names[i], name.data, name.len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int
+cv_h1_field_line(cv_buffer_t *out, const char *name, size_t name_len, const char *value, size_t value_len,
+                 bool is_trailer)
+{
+    uint8_t id;
+    int rc = begin_line(out, name, name_len, value, value_len, &id);
+    if (rc == 0 && is_trailer && is_for_heads_only((cv_span_t){out->data + out->len, name_len})) {
+        return CV_H1_WTRAILER;
+    }
+    if (rc == 0) {
+        end_line(out, name_len, value, value_len);
+    }
+    return rc;
 }
 
 /* Chooses the framing (RFC 9112 section 6.3) and writes its field. */
@@ -307,7 +359,7 @@ put_framing(cv_h1_response_t *response, char *at, size_t body_len, bool final)
         response->framing = CV_H1_COUNTED;
         return at;
     }
-    if (response->minor >= 1 && (!final || response->asked_chunked)) {
+    if (response->minor >= 1 && (!final || response->asked_chunked || response->has_trailers)) {
         response->framing = CV_H1_CHUNKED;
         return PUT_LITERAL(at, "transfer-encoding: chunked\r\n");
     }
@@ -373,13 +425,16 @@ body_counted(cv_h1_response_t *response, size_t len, bool final, size_t *out_tak
 }
 
 static int
-body_chunk(cv_buffer_t *out, size_t len, bool final, const char **out_after, size_t *out_after_len)
+body_chunk(cv_h1_response_t *response, cv_buffer_t *out, size_t len, bool final, const char **out_after,
+           size_t *out_after_len)
 {
-    static const char LAST[] = "\r\n0\r\n\r\n"; /* a chunk's line end, then the last chunk */
+    static const char LAST[] = "\r\n0\r\n\r\n"; /* a chunk's line end, the last chunk, the end of no trailers */
+    size_t last = sizeof(LAST) - 1 - (response->has_trailers ? 2 : 0);
+    response->trailers_open = final && response->has_trailers;
     if (len == 0) {
         /* An empty chunk would end the body. */
         *out_after = LAST + 2;
-        *out_after_len = final ? sizeof(LAST) - 3 : 0;
+        *out_after_len = final ? last - 2 : 0;
         return 0;
     }
     char line[CHUNK_LINE_MAX];
@@ -391,7 +446,7 @@ body_chunk(cv_buffer_t *out, size_t len, bool final, const char **out_after, siz
     int rc = cv_buffer_append(out, line + first, sizeof(line) - first);
     if (rc == 0) {
         *out_after = LAST;
-        *out_after_len = final ? sizeof(LAST) - 1 : 2;
+        *out_after_len = final ? last : 2;
     }
     return rc;
 }
@@ -408,7 +463,7 @@ cv_h1_response_body(cv_h1_response_t *response, cv_buffer_t *out, size_t len, bo
     case CV_H1_COUNTED:
         return body_counted(response, len, final, out_take);
     case CV_H1_CHUNKED:
-        rc = body_chunk(out, len, final, out_after, out_after_len);
+        rc = body_chunk(response, out, len, final, out_after, out_after_len);
         *out_take = rc == 0 ? len : 0;
         return rc;
     case CV_H1_CLOSED:
@@ -435,6 +490,8 @@ cv_h1_write_error_text(int error)
         return "Response content longer than Content-Length";
     case CV_H1_WSHORT:
         return "Response content shorter than Content-Length";
+    case CV_H1_WTRAILER:
+        return "HTTP header not allowed in trailers.";
     default:
         return "Out of memory.";
     }

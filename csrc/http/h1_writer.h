@@ -27,6 +27,7 @@ typedef enum {
     CV_H1_WCONTENT_LENGTH,   /* not a number, or given twice with different values */
     CV_H1_WLONG,             /* more body than content-length said; the excess is cut */
     CV_H1_WSHORT,            /* less body than content-length said */
+    CV_H1_WTRAILER,          /* a field that may not stand in a trailer section */
 } cv_h1_write_error;
 
 typedef enum {
@@ -49,6 +50,8 @@ typedef struct {
     bool wrote_close;       /* a connection field was copied that says "close" among other things */
     bool has_length;        /* the app gave a content-length */
     bool asked_chunked;     /* the app gave transfer-encoding: chunked; the field is ours to write */
+    bool has_trailers;      /* a trailer section will follow, if the body is chunked */
+    bool trailers_open;     /* the body is complete, the trailer section is not */
     bool head_open;         /* begin was called, end_head not yet */
     uint64_t length_left;   /* CV_H1_COUNTED: body bytes that are still to come */
 } cv_h1_response_t;
@@ -63,6 +66,9 @@ int cv_h1_response_begin(cv_h1_response_t *response, cv_buffer_t *out, unsigned 
 /* Before the first field: the answer is a 2xx to CONNECT. It has no length (RFC 9110 section 9.3.6), so that its body,
  * if it has one, ends with the connection. */
 void cv_h1_response_tunnel(cv_h1_response_t *response);
+
+/* Before end_head: fields are to follow the body. They can if its length is not known before, on HTTP/1.1. */
+void cv_h1_response_trailers(cv_h1_response_t *response);
 
 /* Checks and writes one field, its name in lower case. Content-length, transfer-encoding, connection,
  * date and server are noted in `response`: transfer-encoding is never copied, connection only if it says
@@ -81,9 +87,14 @@ int cv_h1_response_end_head(cv_h1_response_t *response, cv_buffer_t *out, const 
  * returns in *out_take how many of them to send (0 for a bodiless answer, fewer than len when content-length
  * is exceeded); `out_after` is a constant text to send behind them (CRLF, the last chunk, or both), maybe empty.
  * Returns 0, -ENOMEM, or CV_H1_WLONG or CV_H1_WSHORT (then keep_alive is false and what was taken should still
- * go out). */
+ * go out). With trailers to follow, the last piece leaves the response at trailers_open. */
 int cv_h1_response_body(cv_h1_response_t *response, cv_buffer_t *out, size_t len, bool final,
                         size_t *out_take, const char **out_after, size_t *out_after_len);
+
+/* Checks a field and appends its line, for a trailer section or an interim response. In `is_trailer` none that says how
+ * to take the message (RFC 9110 section 6.5.1). After an error `out` has what it had before. */
+int cv_h1_field_line(cv_buffer_t *out, const char *name, size_t name_len, const char *value, size_t value_len,
+                     bool is_trailer);
 
 /* What is wrong, a constant in uvicorn's words where it has some. */
 const char *cv_h1_write_error_text(int error);

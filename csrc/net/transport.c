@@ -14,6 +14,12 @@
 #define SEND_FLAGS 0 /* SO_NOSIGPIPE was set when the transport was opened */
 #endif
 
+#ifdef MSG_MORE
+#define SEND_MORE MSG_MORE
+#else
+#define SEND_MORE 0
+#endif
+
 int
 cv_transport_open(cv_transport_t *transport, uv_loop_t *loop, int fd, const cv_transport_ops_t *ops)
 {
@@ -93,21 +99,21 @@ cv_transport_read(cv_transport_t *transport, void *data, size_t len)
 
 /* One piece is the common case, and send is cheaper than sendmsg. */
 static ssize_t
-send_pieces(int fd, const struct iovec *iov, int count)
+send_pieces(int fd, const struct iovec *iov, int count, int flags)
 {
     if (count == 1) {
-        return send(fd, iov->iov_base, iov->iov_len, SEND_FLAGS);
+        return send(fd, iov->iov_base, iov->iov_len, flags);
     }
     struct msghdr message = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
-    return sendmsg(fd, &message, SEND_FLAGS);
+    return sendmsg(fd, &message, flags);
 }
 
 ssize_t
-cv_transport_write(cv_transport_t *transport, const struct iovec *iov, int count)
+cv_transport_write(cv_transport_t *transport, const struct iovec *iov, int count, bool more)
 {
     ssize_t written;
     do {
-        written = send_pieces(transport->fd, iov, count);
+        written = send_pieces(transport->fd, iov, count, SEND_FLAGS | (more ? SEND_MORE : 0));
     } while (written < 0 && errno == EINTR);
     if (written >= 0) {
         return written;

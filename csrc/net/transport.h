@@ -52,8 +52,13 @@ int cv_transport_watch(cv_transport_t *transport, bool reading, bool writing);
 /* recv: bytes read, 0 at the end of input, -EAGAIN, or another negative errno. EINTR is retried. */
 ssize_t cv_transport_read(cv_transport_t *transport, void *data, size_t len);
 
-/* sendmsg without SIGPIPE: bytes written (maybe fewer than asked), -EAGAIN, or another negative errno. */
-ssize_t cv_transport_write(cv_transport_t *transport, const struct iovec *iov, int count);
+/* sendmsg without SIGPIPE: bytes written (maybe fewer than asked), -EAGAIN, or another negative errno. `more` says that
+ * bytes follow at once, which the kernel may put into the same packet. */
+ssize_t cv_transport_write(cv_transport_t *transport, const struct iovec *iov, int count, bool more);
+
+/* Sends bytes of a file from `offset` on, which never come up here where the system knows how (sendfile). No SIGPIPE.
+ * Returns as cv_transport_write; 0 when the file ends before `offset`. */
+ssize_t cv_transport_send_file(cv_transport_t *transport, int file, uint64_t offset, size_t len);
 
 /* True when received bytes wait in the kernel: closing now would send RST. */
 bool cv_transport_has_input(const cv_transport_t *transport);

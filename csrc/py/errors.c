@@ -10,7 +10,7 @@ cv_error_set(int status)
 {
     if (status == -ENOMEM) {
         PyErr_NoMemory();
-    } else if (status >= CV_H1_WNAME && status <= CV_H1_WSHORT) {
+    } else if (status >= CV_H1_WNAME && status <= CV_H1_WTRAILER) {
         PyErr_SetString(PyExc_RuntimeError, cv_h1_write_error_text(status));
     } else {
         errno = -status;

@@ -31,10 +31,21 @@
     X(status, "status")                                          \
     X(body, "body")                                              \
     X(more_body, "more_body")                                    \
+    X(extensions, "extensions")                                  \
+    X(trailers, "trailers")                                      \
+    X(more_trailers, "more_trailers")                            \
+    X(links, "links")                                            \
+    X(file, "file")                                              \
+    X(offset, "offset")                                          \
+    X(count, "count")                                            \
     X(http_request, "http.request")                              \
     X(http_disconnect, "http.disconnect")                        \
     X(http_response_start, "http.response.start")                \
     X(http_response_body, "http.response.body")                  \
+    X(http_response_early_hint, "http.response.early_hint")      \
+    X(http_response_trailers, "http.response.trailers")          \
+    X(http_response_pathsend, "http.response.pathsend")          \
+    X(http_response_zerocopysend, "http.response.zerocopysend")  \
     X(future_blocking, "_asyncio_future_blocking")               \
     X(create_future, "create_future")                            \
     X(create_task, "create_task")                                \

@@ -113,6 +113,7 @@ server_clear(PyObject *op)
     cv_recent_clear(&service->recent);
     Py_CLEAR(service->asgi);
     Py_CLEAR(service->lifespan_state);
+    cv_extensions_clear(&service->extensions);
     Py_CLEAR(service->task_keywords);
     Py_CLEAR(service->root_path);
     Py_CLEAR(service->root_path_bytes);
@@ -325,12 +326,14 @@ static PyMemberDef server_members[] = {
 
 PyDoc_STRVAR(server_doc,
              "Server(app, loop, *, root_path=\"\", state=None, asgi_version=\"3.0\", limits=None,\n"
-             "       date_header=True, server_header=True, access_log=None, log)\n--\n\n"
+             "       date_header=True, server_header=True, extensions=(), access_log=None, log)\n--\n\n"
              "One ASGI application served over HTTP/1.1 on one event loop.\n\n"
              "Requests run in a copy of the contextvars context that is current now. `state` is copied into each\n"
-             "scope. `limits` are numbers by the names of Config's options. `access_log` is an AccessLog, or is\n"
-             "called with client, method, target, version and status. `log` is called with a level number of\n"
-             "logging's, a message and an exception or None. Use from the loop's thread only; close() it in the end.");
+             "scope. `limits` are numbers by the names of Config's options. `extensions` are the names of those of\n"
+             "http.response that are offered: early_hint, trailers, pathsend, zerocopysend. `access_log` is an\n"
+             "AccessLog, or is called with client, method, target, version and status. `log` is called with a level\n"
+             "number of logging's, a message and an exception or None. Use from the loop's thread only; close() it in\n"
+             "the end.");
 
 static PyType_Slot server_slots[] = {
     {Py_tp_doc, (void *)server_doc},

@@ -70,6 +70,9 @@ make_dicts(cv_service_t *service, const char *asgi_version, PyObject *state)
         return -1;
     }
     Py_DECREF(version);
+    if (cv_extensions_init(&service->extensions, names) < 0) {
+        return -1;
+    }
     service->task_keywords = Py_BuildValue("{OO}", names->loop, service->loop);
     if (service->task_keywords == NULL
         || (service->state->eager && PyDict_SetItem(service->task_keywords, names->eager_start, Py_True) < 0)) {
@@ -81,7 +84,7 @@ make_dicts(cv_service_t *service, const char *asgi_version, PyObject *state)
 }
 
 typedef struct {
-    PyObject *app, *loop, *root_path, *state, *limits, *access, *log;
+    PyObject *app, *loop, *root_path, *state, *limits, *extensions, *access, *log;
     const char *asgi_version;
     int date_header, server_header;
 } server_args_t;
@@ -90,7 +93,7 @@ static int
 parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
 {
     static char *keywords[] = {"app", "loop", "root_path", "state", "asgi_version", "limits",
-                               "date_header", "server_header", "access_log", "log", NULL};
+                               "date_header", "server_header", "extensions", "access_log", "log", NULL};
     *out = (server_args_t){
         .state = Py_None,
         .limits = Py_None,
@@ -99,9 +102,10 @@ parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
         .date_header = 1,
         .server_header = 1,
     };
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsOppOO:Server", keywords, &out->app, &out->loop,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsOppOOO:Server", keywords, &out->app, &out->loop,
                                      &out->root_path, &out->state, &out->asgi_version, &out->limits,
-                                     &out->date_header, &out->server_header, &out->access, &out->log)) {
+                                     &out->date_header, &out->server_header, &out->extensions, &out->access,
+                                     &out->log)) {
         return -1;
     }
     if (out->log == NULL || !PyCallable_Check(out->log)) {
@@ -151,6 +155,9 @@ take_references(ServerObject *self, const server_args_t *args)
     service->root_path = args->root_path == NULL ? Py_NewRef(service->state->names.empty) : Py_NewRef(args->root_path);
     service->context = PyContext_CopyCurrent();
     if (service->context == NULL || set_access(service, args->access) < 0) {
+        return -1;
+    }
+    if (args->extensions != NULL && cv_extensions_enable(&service->extensions, args->extensions) < 0) {
         return -1;
     }
     return make_dicts(service, args->asgi_version, args->state);

@@ -51,6 +51,7 @@ class Server:
         limits: dict[str, float] | None = None,
         date_header: bool = True,
         server_header: bool = True,
+        extensions: Iterable[str] = (),
         access_log: AccessLog | Callable[[str, str, str, str, int], object] | None = None,
         log: Callable[[int, str, BaseException | None], object],
     ) -> Server: ...

@@ -13,6 +13,7 @@ from typing import NoReturn
 from cuvee import __version__
 
 LOG_LEVEL_NAMES = ("critical", "error", "warning", "info", "debug", "trace")
+EXTENSION_NAMES = ("early_hint", "trailers", "pathsend", "zerocopysend")
 USAGE_ERROR = 2
 
 
@@ -72,7 +73,11 @@ class _HelpFormatter(argparse.HelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         text = action.help
-        if text is None or action.default in (None, argparse.SUPPRESS, "", False):
+        if (
+            text is None
+            or "[default:" in text
+            or action.default in (None, argparse.SUPPRESS, "", False)
+        ):
             return text  # there is none, or the text itself says it
         if action.default is True:
             return f"{text} [default: on]"
@@ -137,6 +142,18 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _extensions(text: str) -> tuple[str, ...]:
+    """Names with commas between, `all` or `none`."""
+    if text in ("all", "none"):
+        return EXTENSION_NAMES if text == "all" else ()
+    names = tuple(text.split(","))
+    for name in names:
+        if name not in EXTENSION_NAMES:
+            known = ", ".join(EXTENSION_NAMES)
+            raise argparse.ArgumentTypeError(f"{name!r} is not one of {known}, all, none")
+    return names
+
+
 def _build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="cuvee",
@@ -193,6 +210,15 @@ def _add_application(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="tell the application when the server starts and stops; "
         "auto: unless it doesn't support that",
+    )
+    group.add_argument(
+        "--extensions",
+        type=_extensions,
+        default=EXTENSION_NAMES,
+        metavar="LIST",
+        help="the ASGI extensions of http.response to offer, with commas between: "
+        + ", ".join(EXTENSION_NAMES)
+        + "; or none [default: all]",
     )
 
 

@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
@@ -49,6 +49,8 @@ LIMITS = (
     "limit_write_buffer",
 )
 """The options that bound what clients may do."""
+EXTENSIONS = ("early_hint", "trailers", "pathsend", "zerocopysend")
+"""The http.response extensions of ASGI that there are."""
 MOST = 2**30
 """The highest value of a limit of bytes or of a number of things."""
 MOST_FIELDS = 256
@@ -100,6 +102,7 @@ class Config:
         limit_write_buffer: int = 65536,
         date_header: bool = True,
         server_header: bool = True,
+        extensions: Iterable[str] = EXTENSIONS,
         gc_freeze: bool = True,
     ) -> None:
         self.app = app
@@ -148,6 +151,7 @@ class Config:
         self.limit_write_buffer = _amount("limit_write_buffer", limit_write_buffer)
         self.date_header = date_header
         self.server_header = server_header
+        self.extensions = _extensions(extensions)
         self.gc_freeze = gc_freeze
         if lifespan not in LIFESPAN_MODES:
             modes = ", ".join(LIFESPAN_MODES)
@@ -322,6 +326,17 @@ def _optional(name: str, value: int | None, low: int, high: int) -> int | None:
 
 def _amount(name: str, value: object) -> int:
     return _whole_number(name, value, 1, MOST)
+
+
+def _extensions(names: Iterable[str]) -> tuple[str, ...]:
+    known = ", ".join(EXTENSIONS)
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise ValueError(f"extensions must be a list of some of {known}, not {names!r}")
+    names = tuple(names)
+    for name in names:
+        if name not in EXTENSIONS:
+            raise ValueError(f"extensions must be some of {known}, not {name!r}")
+    return names
 
 
 def _seconds(name: str, value: object) -> float:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import IO, TYPE_CHECKING, Any
 
-from cuvee.config import STARTUP_FAILURE, Config, LifespanType
+from cuvee.config import EXTENSIONS, STARTUP_FAILURE, Config, LifespanType
 from cuvee.logging import LOGGING_CONFIG
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def run(
     limit_write_buffer: int = 65536,
     date_header: bool = True,
     server_header: bool = True,
+    extensions: Iterable[str] = EXTENSIONS,
     gc_freeze: bool = True,
 ) -> None:
     """Serve `app`, an ASGI application or an import string ("main:app"), until a signal comes.
@@ -102,6 +103,7 @@ def run(
             limit_write_buffer=limit_write_buffer,
             date_header=date_header,
             server_header=server_header,
+            extensions=extensions,
             gc_freeze=gc_freeze,
         )
     )

@@ -176,6 +176,7 @@ class Server:
             limits=config.limits,
             date_header=config.date_header,
             server_header=config.server_header,
+            extensions=config.extensions,
             access_log=self._access_log,
             log=_log,
         )

@@ -218,7 +218,11 @@ def test_documented_defaults_are_the_real_ones() -> None:
         shown = {True: "on", False: "off", None: "", "": ""}.get(parameter.default)
         if shown is None:
             shown = f"`{parameter.default}`"
-        special = {"--timeout-graceful-shutdown": "none", "--use-colors": "on a terminal"}
+        special = {
+            "--timeout-graceful-shutdown": "none",
+            "--use-colors": "on a terminal",
+            "--extensions": "`all`",
+        }
         assert documented == special.get(option, shown), option
 
 

@@ -157,11 +157,19 @@ class RawClient:
 
     def read(self, count: int) -> bytes:
         """Read exactly `count` bytes."""
-        while len(self.buffer) < count:
-            if not self._more():
+        pieces = [self.buffer]
+        missing = count - len(self.buffer)
+        while missing > 0:
+            self.buffer = b""
+            ended = not self._more()
+            pieces.append(self.buffer)
+            missing -= len(self.buffer)
+            if ended:
+                self.buffer = b"".join(pieces)
                 raise Incomplete(f"ended after {self.buffer[:2000]!r}")
-        data, self.buffer = self.buffer[:count], self.buffer[count:]
-        return data
+        data = b"".join(pieces)
+        self.buffer = data[count:]
+        return data[:count]
 
     def read_until(self, mark: bytes) -> bytes:
         """Read up to and with `mark`."""

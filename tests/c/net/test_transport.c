@@ -206,8 +206,8 @@ TEST(pieces_are_written_in_order)
     char bytes[16];
     CHECK_EQ(open_pair(), 0);
     struct iovec iov[] = {{"abc", 3}, {"de", 2}, {"", 0}, {"f", 1}};
-    CHECK_EQ(cv_transport_write(&transport, iov, 4), 6);
-    CHECK_EQ(cv_transport_write(&transport, iov, 1), 3);
+    CHECK_EQ(cv_transport_write(&transport, iov, 4, false), 6);
+    CHECK_EQ(cv_transport_write(&transport, iov, 1, false), 3);
     CHECK_EQ(read(peer, bytes, sizeof(bytes)), 9);
     CHECK_BYTES(bytes, 9, "abcdefabc");
     CHECK_EQ(close_all(), 0);
@@ -220,7 +220,7 @@ TEST(a_full_socket_says_so)
     struct iovec iov = {bytes, sizeof(bytes)};
     ssize_t written;
     do {
-        written = cv_transport_write(&transport, &iov, 1);
+        written = cv_transport_write(&transport, &iov, 1, false);
     } while (written > 0);
     CHECK_EQ(written, -EAGAIN);
     CHECK_EQ(cv_transport_watch(&transport, true, true), 0);
@@ -241,8 +241,8 @@ TEST(writing_to_a_closed_peer_is_an_error_without_a_signal)
     close(peer);
     peer = -1;
     struct iovec iov[] = {{"abc", 3}, {"de", 2}};
-    CHECK_EQ(cv_transport_write(&transport, iov, 1), -EPIPE);
-    CHECK_EQ(cv_transport_write(&transport, iov, 2), -EPIPE);
+    CHECK_EQ(cv_transport_write(&transport, iov, 1, false), -EPIPE);
+    CHECK_EQ(cv_transport_write(&transport, iov, 2, false), -EPIPE);
     CHECK_EQ(close_all(), 0);
 }
 

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The ASGI extensions that are offered to the application: scope["extensions"].
+ *
+ * Owns:    the dictionaries.
+ * Thread:  loop thread, the GIL held.
+ * Errors:  NULL or -1 with an exception set.
+ */
+#ifndef CUVEE_ASGI_EXTENSIONS_H
+#define CUVEE_ASGI_EXTENSIONS_H
+
+#include <Python.h>
+
+#include <stdbool.h>
+
+#include "http/h1_head.h"
+#include "py/state.h"
+
+typedef enum {
+    CV_EARLY_HINT = 1,
+    CV_TRAILERS = 2,
+    CV_PATHSEND = 4,
+    CV_ZEROCOPYSEND = 8,
+} cv_extension_t;
+
+typedef struct {
+    unsigned enabled;         /* cv_extension_t, ored */
+    PyObject *on_1_0;         /* strong; what can be delivered on HTTP/1.0, */
+    PyObject *on_1_1;         /* on HTTP/1.1, */
+    PyObject *with_trailers;  /* and to a client that takes trailers */
+} cv_extensions_t;
+
+/* Enables what an iterable names: early_hint, trailers, pathsend, zerocopysend. */
+int cv_extensions_enable(cv_extensions_t *extensions, PyObject *names);
+
+/* Makes the dictionaries for what is enabled. */
+int cv_extensions_init(cv_extensions_t *extensions, const cv_names_t *names);
+
+void cv_extensions_clear(cv_extensions_t *extensions);
+
+/* What can be delivered for a request. Borrowed: a scope gets a copy. */
+static inline PyObject *
+cv_extensions_for(const cv_extensions_t *extensions, const cv_h1_head_t *head)
+{
+    if (head->takes_trailers) {
+        return extensions->with_trailers;
+    }
+    return head->minor == 1 ? extensions->on_1_1 : extensions->on_1_0;
+}
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The pieces of a body: each is written now, with others, or once the client has taken more of what was before.
+ */
+#include "asgi/send.h"
+#include "base/clock.h"
+#include "py/errors.h"
+
+enum {
+    STEP_BYTES = 1 << 18,  /* most body bytes that one step sends without giving the others a turn */
+    STEP_TIME = 200000,    /* ns, likewise */
+    STEP_UNTIMED = 65536,  /* body bytes that are sent before the clock is looked at */
+};
+
+/* The message's body as bytes that nobody changes. New reference; NULL with an exception. */
+static PyObject *
+read_body(CycleObject *cycle, PyObject *body)
+{
+    if (body == NULL) {
+        return Py_NewRef(cycle->service->state->empty_bytes);
+    }
+    if (PyBytes_Check(body)) {
+        return Py_NewRef(body);
+    }
+    if (PyByteArray_Check(body) || PyMemoryView_Check(body)) {
+        return PyBytes_FromObject(body);
+    }
+    PyErr_Format(PyExc_TypeError, "the response body must be bytes, bytearray or memoryview, not %.100s",
+                 Py_TYPE(body)->tp_name);
+    return NULL;
+}
+
+/* True while other work of this turn is due. */
+static bool
+is_busy(cv_service_t *service)
+{
+    return !cv_list_is_empty(&service->queued) || service->driver->is_busy(service);
+}
+
+/* What was queued goes out now, or with more of this turn. */
+static void
+write_or_hold(cv_service_t *service, cv_conn_t *conn, uint8_t route, bool busy)
+{
+    switch (cv_batch_on_queued(&service->batch, route, busy)) {
+    case CV_BATCH_WRITE:
+        cv_conn_flush(conn);
+        break;
+    case CV_BATCH_WRITE_ALL:
+        cv_conn_env_flush(&service->env);
+        break;
+    case CV_BATCH_HOLD:
+        break;
+    }
+    cv_service_wake(service);
+}
+
+/* The answer is complete, and the connection is free. */
+void
+cv_send_finish(CycleObject *cycle)
+{
+    cv_service_t *service = cycle->service;
+    cv_conn_t *conn = cycle->conn;
+    cv_cycle_complete(cycle);
+    service->total++;
+    cv_cycle_detach(cycle);
+    write_or_hold(service, conn, cycle->route, is_busy(service));
+}
+
+/* Notes that this step sends `len` bytes more. True when it has sent something before. */
+static bool
+continue_step(CycleObject *cycle, size_t len)
+{
+    uint64_t flushes = cycle->service->flushes;
+    bool continues = flushes == cycle->step_flushes && cycle->step_start != 0;
+    if (!continues) {
+        cycle->step_flushes = flushes;
+        cycle->step_start = cv_clock_now();
+        cycle->step_sent = 0;
+    }
+    cycle->step_sent += len > STEP_BYTES ? STEP_BYTES : (uint32_t)len;
+    return continues;
+}
+
+/* True when this step has sent so much, or for so long, that the others should have a turn. */
+static bool
+is_step_long(CycleObject *cycle)
+{
+    if (cycle->step_sent < STEP_BYTES
+        && (cycle->step_sent < STEP_UNTIMED || cv_clock_now() - cycle->step_start < STEP_TIME)) {
+        return false;
+    }
+    cycle->step_start = 0;
+    return true;
+}
+
+/* A piece that is not the last one was queued. A step that sends several has them written together. */
+static took_t
+write_piece(CycleObject *cycle, size_t len)
+{
+    cv_service_t *service = cycle->service;
+    cv_conn_t *conn = cycle->conn;
+    bool continues = continue_step(cycle, len);
+    if (conn->queued > service->env.write_high) {
+        cv_conn_flush(conn);
+        cv_service_wake(service);
+    } else {
+        write_or_hold(service, conn, cycle->route, continues || is_busy(service));
+    }
+    if (cycle->conn == NULL) {
+        return TOOK; /* the write found the client gone */
+    }
+    if (conn->queued > service->env.write_high) {
+        return TOOK_FULL;
+    }
+    return is_step_long(cycle) ? TOOK_LONG : TOOK;
+}
+
+int
+cv_send_more(PyObject *value)
+{
+    if (value == NULL || value == Py_False) {
+        return 0;
+    }
+    Py_INCREF(value);
+    int more = PyObject_IsTrue(value);
+    Py_DECREF(value);
+    return more;
+}
+
+/* The last piece is with the connection. */
+static took_t
+end_body(CycleObject *cycle, size_t len)
+{
+    if (cv_conn_awaits_trailers(cycle->conn)) {
+        return write_piece(cycle, len);
+    }
+    cv_send_finish(cycle);
+    return TOOK;
+}
+
+int
+cv_send_piece(CycleObject *cycle, int error, size_t len, bool more)
+{
+    if (error < 0) {
+        cv_service_wake(cycle->service);
+        return error == CV_CONN_EGONE ? TOOK : cv_error_set(error);
+    }
+    return more ? write_piece(cycle, len) : end_body(cycle, len);
+}
+
+int
+cv_send_body(CycleObject *cycle, const cv_message_t *message)
+{
+    PyObject *more_body = Py_XNewRef(message->more_body);
+    PyObject *body = read_body(cycle, message->body);
+    int more = body == NULL ? -1 : cv_send_more(more_body);
+    Py_XDECREF(more_body);
+    if (more < 0 || cycle->conn == NULL) {
+        Py_XDECREF(body);
+        return more < 0 ? -1 : TOOK;
+    }
+    size_t len = (size_t)PyBytes_GET_SIZE(body);
+    bool kept = false;
+    int error = cv_conn_body(cycle->conn, PyBytes_AS_STRING(body), len, !more, body, &kept);
+    if (!kept) {
+        Py_DECREF(body);
+    }
+    return cv_send_piece(cycle, error, len, more != 0);
+}

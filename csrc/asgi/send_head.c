@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Messages of fields: the head of an answer, the trailers behind its body, early hints before both.
+ */
+#include "asgi/send.h"
+#include "py/errors.h"
+
+/* Where fields go: into the answer's head, or as lines into a buffer. */
+typedef struct {
+    CycleObject *cycle;
+    cv_buffer_t *lines; /* of a trailer section; NULL for the head */
+} sink_t;
+
+static int
+put_name_and_value(const sink_t *sink, PyObject *name, PyObject *value)
+{
+    if (!PyBytes_Check(name) || !PyBytes_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "header names and values must be bytes, not %.100s and %.100s",
+                     Py_TYPE(name)->tp_name, Py_TYPE(value)->tp_name);
+        return -1;
+    }
+    cv_conn_t *conn = sink->cycle->conn;
+    if (conn == NULL) {
+        return 0; /* an iterator of the app's let the client go meanwhile */
+    }
+    const char *name_text = PyBytes_AS_STRING(name), *value_text = PyBytes_AS_STRING(value);
+    size_t name_len = (size_t)PyBytes_GET_SIZE(name), value_len = (size_t)PyBytes_GET_SIZE(value);
+    int status = sink->lines == NULL
+        ? cv_conn_field(conn, name_text, name_len, value_text, value_len)
+        : cv_h1_field_line(sink->lines, name_text, name_len, value_text, value_len, true);
+    return status < 0 ? cv_error_set(status) : 0;
+}
+
+static int
+put_field(const sink_t *sink, PyObject *pair)
+{
+    if (PyTuple_CheckExact(pair) && PyTuple_GET_SIZE(pair) == 2) {
+        return put_name_and_value(sink, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
+    }
+    PyObject *fast = PySequence_Fast(pair, "each header must be a pair of name and value");
+    if (fast == NULL) {
+        return -1;
+    }
+    int status = -1;
+    if (PySequence_Fast_GET_SIZE(fast) == 2) {
+        status = put_name_and_value(sink, PySequence_Fast_GET_ITEM(fast, 0), PySequence_Fast_GET_ITEM(fast, 1));
+    } else {
+        PyErr_SetString(PyExc_ValueError, "each header must be a pair of name and value");
+    }
+    Py_DECREF(fast);
+    return status;
+}
+
+static int
+put_link(const sink_t *sink, PyObject *value)
+{
+    if (!PyBytes_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "links must be bytes, not %.100s", Py_TYPE(value)->tp_name);
+        return -1;
+    }
+    int status = cv_h1_field_line(sink->lines, "link", 4, PyBytes_AS_STRING(value), (size_t)PyBytes_GET_SIZE(value),
+                                  false);
+    return status < 0 ? cv_error_set(status) : 0;
+}
+
+typedef int (*put_item)(const sink_t *sink, PyObject *item);
+
+/* A list, as frameworks give it. An item may run code of the app's, which may change the list. */
+static int
+put_listed(const sink_t *sink, PyObject *list, put_item put)
+{
+    int status = 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(list); i++) {
+        PyObject *item = Py_NewRef(PyList_GET_ITEM(list, i));
+        status = put(sink, item);
+        Py_DECREF(item);
+    }
+    return status;
+}
+
+static int
+put_each(const sink_t *sink, PyObject *items, put_item put)
+{
+    if (PyList_CheckExact(items)) {
+        return put_listed(sink, items, put);
+    }
+    PyObject *iterator = PyObject_GetIter(items);
+    if (iterator == NULL) {
+        return -1;
+    }
+    PyObject *item;
+    int status = 0;
+    while (status == 0 && (item = PyIter_Next(iterator)) != NULL) {
+        status = put(sink, item);
+        Py_DECREF(item);
+    }
+    Py_DECREF(iterator);
+    return status < 0 || PyErr_Occurred() ? -1 : 0;
+}
+
+/* The items of a message's key, which may be missing. The message may change meanwhile. */
+static int
+put_all(const sink_t *sink, PyObject *items, put_item put)
+{
+    Py_XINCREF(items);
+    int status = items == NULL ? 0 : put_each(sink, items, put);
+    Py_XDECREF(items);
+    return status;
+}
+
+static int
+read_status(PyObject *status, long *out_status)
+{
+    if (status == NULL) {
+        PyErr_SetString(PyExc_KeyError, "status");
+        return -1;
+    }
+    if (!PyLong_Check(status)) {
+        PyErr_Format(PyExc_TypeError, "the response status must be an int, not %.100s", Py_TYPE(status)->tp_name);
+        return -1;
+    }
+    *out_status = PyLong_AsLong(status);
+    return *out_status == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
+/* 1 when a trailer section is announced and may be sent, 0, or -1. */
+static int
+wants_trailers(const CycleObject *cycle, PyObject *trailers)
+{
+    return (cycle->service->extensions.enabled & CV_TRAILERS) == 0 ? 0 : cv_send_more(trailers);
+}
+
+int
+cv_send_start(CycleObject *cycle, const cv_message_t *message)
+{
+    long status;
+    if (read_status(message->status, &status) < 0) {
+        return -1;
+    }
+    int error = cv_conn_respond(cycle->conn, status < 0 || status > 999 ? 0 : (unsigned)status);
+    if (error < 0) {
+        return cv_error_set(error);
+    }
+    const sink_t head = {.cycle = cycle};
+    PyObject *announced = Py_XNewRef(message->trailers);
+    int trailers = put_all(&head, message->headers, put_field) < 0 ? -1 : wants_trailers(cycle, announced);
+    Py_XDECREF(announced);
+    if (trailers < 0) {
+        if (cycle->conn != NULL) {
+            cv_conn_retract(cycle->conn);
+        }
+        return -1;
+    }
+    cycle->started = true;
+    if (trailers > 0) {
+        cycle->trailers_due = true;
+        if (cycle->conn != NULL) {
+            cv_conn_want_trailers(cycle->conn);
+        }
+    }
+    cv_cycle_log_access(cycle, (unsigned)status);
+    return TOOK;
+}
+
+/* What was queued may be more than the client takes. */
+static int
+took(const CycleObject *cycle)
+{
+    return cycle->conn != NULL && cycle->conn->above_high ? TOOK_FULL : TOOK;
+}
+
+int
+cv_send_early_hint(CycleObject *cycle, const cv_message_t *message)
+{
+    cv_buffer_t lines = CV_BUFFER_INIT;
+    const sink_t hint = {.cycle = cycle, .lines = &lines};
+    int status = put_all(&hint, message->links, put_link);
+    if (status == 0 && cycle->conn != NULL && lines.len > 0) {
+        int error = cv_conn_interim(cycle->conn, 103, &lines);
+        status = error < 0 && error != CV_CONN_EGONE ? cv_error_set(error) : took(cycle);
+    }
+    cv_buffer_deinit(&lines);
+    cv_service_wake(cycle->service);
+    return status;
+}
+
+/* The fields go out if the connection waits for them; otherwise the client did not ask for any, or the answer is of a
+ * kind that has none. */
+int
+cv_send_trailers(CycleObject *cycle, const cv_message_t *message)
+{
+    cv_buffer_t lines = CV_BUFFER_INIT;
+    const sink_t section = {.cycle = cycle, .lines = &lines};
+    PyObject *more_trailers = Py_XNewRef(message->more_trailers);
+    int more = put_all(&section, message->headers, put_field) < 0 ? -1 : cv_send_more(more_trailers);
+    Py_XDECREF(more_trailers);
+    int status = more < 0 ? -1 : TOOK;
+    if (status == TOOK && cycle->conn != NULL) {
+        int error = cv_conn_trailers(cycle->conn, &lines, !more);
+        status = error < 0 && error != CV_CONN_EGONE ? cv_error_set(error) : took(cycle);
+    }
+    cv_buffer_deinit(&lines);
+    if (status >= 0 && !more) {
+        cycle->trailers_due = false;
+        if (cycle->conn != NULL) {
+            cv_send_finish(cycle);
+            return TOOK;
+        }
+    }
+    cv_service_wake(cycle->service);
+    return status;
+}
