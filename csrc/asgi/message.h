@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What an application's message says: the keys of every http.response message.
+ * What an application's message says: the keys of http.response.start and http.response.body, and, asked for apart,
+ * those of the rarer messages.
  *
  * Borrows: every value, from the message, as long as nobody changes that.
  * Thread:  the GIL is held.
@@ -17,11 +18,15 @@
 
 /* NULL for what the message does not say. */
 typedef struct {
+    PyObject *dict;
     PyObject *type;
     PyObject *status;
     PyObject *headers;
     PyObject *body;
     PyObject *more_body;
+} cv_message_t;
+
+typedef struct {
     PyObject *trailers;
     PyObject *more_trailers;
     PyObject *links;
@@ -29,10 +34,13 @@ typedef struct {
     PyObject *file;
     PyObject *offset;
     PyObject *count;
-} cv_message_t;
+} cv_message_extra_t;
 
 /* Reads a message, a dict. Runs no code of the application's. */
 void cv_message_read(PyObject *dict, const cv_names_t *names, cv_message_t *out);
+
+/* Reads what else it says. Likewise. */
+void cv_message_read_extra(const cv_message_t *message, const cv_names_t *names, cv_message_extra_t *out);
 
 /* True when a message's type says `name`. *seen (strong, or NULL) is the object that said so last: frameworks send the
  * same one each time, though it mostly is not the interned one. */

@@ -111,7 +111,9 @@ take_waiting(WaitObject *wait)
     cv_message_read(wait->message, &cycle->service->state->names, &message);
     int took = take_message(cycle, &message, wait->opening);
     if (took == TOOK_OPENING) {
-        wait->opening = cv_opening_start(cycle, message.path == NULL ? Py_None : message.path);
+        cv_message_extra_t extra;
+        cv_message_read_extra(&message, &cycle->service->state->names, &extra);
+        wait->opening = cv_opening_start(cycle, extra.path == NULL ? Py_None : extra.path);
         return wait->opening == NULL ? -1 : 0;
     }
     Py_CLEAR(wait->message);

@@ -89,18 +89,20 @@ fit_to_file(range_t *range)
 }
 
 static int
-read_range(const cv_message_t *message, range_t *range)
+read_range(const CycleObject *cycle, const cv_message_t *message, range_t *range)
 {
-    if (message->file == NULL) {
+    cv_message_extra_t extra;
+    cv_message_read_extra(message, &cycle->service->state->names, &extra);
+    if (extra.file == NULL) {
         PyErr_SetString(PyExc_KeyError, "file");
         return -1;
     }
-    PyObject *file = Py_NewRef(message->file); /* asking for its number may run code that changes the message */
+    PyObject *file = Py_NewRef(extra.file); /* asking for its number may run code that changes the message */
     PyObject *more_body = Py_XNewRef(message->more_body);
-    bool at_position = message->offset == NULL || message->offset == Py_None;
+    bool at_position = extra.offset == NULL || extra.offset == Py_None;
     *range = (range_t){.fd = -1, .len = UINT64_MAX, .at_position = at_position};
-    if (read_number(message->offset, "offset", &range->offset) == 0
-        && read_number(message->count, "count", &range->len) == 0) {
+    if (read_number(extra.offset, "offset", &range->offset) == 0
+        && read_number(extra.count, "count", &range->len) == 0) {
         range->fd = PyObject_AsFileDescriptor(file);
     }
     range->more = range->fd < 0 ? -1 : cv_send_more(more_body);
@@ -113,7 +115,7 @@ int
 cv_send_descriptor(CycleObject *cycle, const cv_message_t *message)
 {
     range_t range;
-    if (read_range(message, &range) < 0) {
+    if (read_range(cycle, message, &range) < 0) {
         return -1;
     }
     if (cycle->conn == NULL) {

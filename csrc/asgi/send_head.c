@@ -123,11 +123,19 @@ read_status(PyObject *status, long *out_status)
     return *out_status == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
-/* 1 when a trailer section is announced and may be sent, 0, or -1. */
-static int
-wants_trailers(const CycleObject *cycle, PyObject *trailers)
+enum { START_KEYS = 3 }; /* type, status, headers: what nearly every start consists of */
+
+/* What a start says of trailers. New reference, or NULL. */
+static PyObject *
+announced_trailers(const CycleObject *cycle, const cv_message_t *message)
 {
-    return (cycle->service->extensions.enabled & CV_TRAILERS) == 0 ? 0 : cv_send_more(trailers);
+    cv_service_t *service = cycle->service;
+    if (PyDict_GET_SIZE(message->dict) <= START_KEYS || (service->extensions.enabled & CV_TRAILERS) == 0) {
+        return NULL;
+    }
+    cv_message_extra_t extra;
+    cv_message_read_extra(message, &service->state->names, &extra);
+    return Py_XNewRef(extra.trailers);
 }
 
 int
@@ -142,8 +150,8 @@ cv_send_start(CycleObject *cycle, const cv_message_t *message)
         return cv_error_set(error);
     }
     const sink_t head = {.cycle = cycle};
-    PyObject *announced = Py_XNewRef(message->trailers);
-    int trailers = put_all(&head, message->headers, put_field) < 0 ? -1 : wants_trailers(cycle, announced);
+    PyObject *announced = announced_trailers(cycle, message);
+    int trailers = put_all(&head, message->headers, put_field) < 0 ? -1 : cv_send_more(announced);
     Py_XDECREF(announced);
     if (trailers < 0) {
         if (cycle->conn != NULL) {
@@ -174,7 +182,9 @@ cv_send_early_hint(CycleObject *cycle, const cv_message_t *message)
 {
     cv_buffer_t lines = CV_BUFFER_INIT;
     const sink_t hint = {.cycle = cycle, .lines = &lines};
-    int status = put_all(&hint, message->links, put_link);
+    cv_message_extra_t extra;
+    cv_message_read_extra(message, &cycle->service->state->names, &extra);
+    int status = put_all(&hint, extra.links, put_link);
     if (status == 0 && cycle->conn != NULL && lines.len > 0) {
         int error = cv_conn_interim(cycle->conn, 103, &lines);
         status = error < 0 && error != CV_CONN_EGONE ? cv_error_set(error) : took(cycle);
@@ -191,7 +201,9 @@ cv_send_trailers(CycleObject *cycle, const cv_message_t *message)
 {
     cv_buffer_t lines = CV_BUFFER_INIT;
     const sink_t section = {.cycle = cycle, .lines = &lines};
-    PyObject *more_trailers = Py_XNewRef(message->more_trailers);
+    cv_message_extra_t extra;
+    cv_message_read_extra(message, &cycle->service->state->names, &extra);
+    PyObject *more_trailers = Py_XNewRef(extra.more_trailers);
     int more = put_all(&section, message->headers, put_field) < 0 ? -1 : cv_send_more(more_trailers);
     Py_XDECREF(more_trailers);
     int status = more < 0 ? -1 : TOOK;

@@ -307,10 +307,31 @@ static bool
 is_for_heads_only(cv_span_t name)
 {
     static const char *const names[] = {
-        "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer", "host", "expect",
-        "range", "authorization", "www-authenticate", "proxy-authenticate", "proxy-authorization", "set-cookie",
-        "cache-control", "expires", "date", "age", "location", "retry-after", "vary", "content-encoding",
-        "content-type", "content-range",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "keep-alive",
+        "upgrade",
+        "te",
+        "trailer",
+        "host",
+        "expect",
+        "range",
+        "authorization",
+        "www-authenticate",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "set-cookie",
+        "cache-control",
+        "expires",
+        "date",
+        "age",
+        "location",
+        "retry-after",
+        "vary",
+        "content-encoding",
+        "content-type",
+        "content-range",
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strlen(names[i]) == name.len && memcmp(names[i], name.data, name.len) == 0) {

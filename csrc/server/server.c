@@ -85,6 +85,9 @@ server_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(service->context);
     Py_VISIT(service->scope_template);
     Py_VISIT(service->asgi);
+    Py_VISIT(service->extensions.on_1_0);
+    Py_VISIT(service->extensions.on_1_1);
+    Py_VISIT(service->extensions.with_trailers);
     Py_VISIT(service->lifespan_state);
     Py_VISIT(service->task_keywords);
     Py_VISIT(service->log);
