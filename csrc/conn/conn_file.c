@@ -10,7 +10,7 @@
 #include "conn/conn_private.h"
 #include "net/file.h"
 
-enum { PIECE = 524288 }; /* most bytes that one turn sends, and that are read from the disk at once */
+enum { PIECE = 1048576 }; /* most bytes that one turn sends, and that are read from the disk at once */
 
 struct cv_conn_file {
     uv_work_t work;

@@ -26,7 +26,7 @@ fake_is_cached(int fd, uint64_t offset, size_t len)
 #include "conn/conn_fixture.h"
 #include "cv_test.h"
 
-enum { BIG = 1500000 }; /* three pieces, and more than the socket takes at once */
+enum { BIG = 1500000 }; /* two pieces, and more than the socket takes at once */
 
 static char content[BIG];
 static char heard[BIG + 1000];
