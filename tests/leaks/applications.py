@@ -189,6 +189,42 @@ async def kept_scope(scope: Scope, receive: Receive, send: Send) -> None:
     await respond(send)
 
 
+async def file(scope: Scope, receive: Receive, send: Send) -> None:
+    """Send a file by its name, behind a hint."""
+    await send({"type": "http.response.early_hint", "links": [b"</a>"]})
+    await start(send)
+    await send({"type": "http.response.pathsend", "path": __file__})
+
+
+async def no_file(scope: Scope, receive: Receive, send: Send) -> None:
+    """Send a file that is not there."""
+    await start(send)
+    with contextlib.suppress(FileNotFoundError):
+        await send({"type": "http.response.pathsend", "path": __file__ + ".missing"})
+    await respond(send)
+
+
+async def parts(scope: Scope, receive: Receive, send: Send) -> None:
+    """Send parts of a file between bytes, and trailers."""
+    await send({"type": START, "status": 200, "headers": [], "trailers": True})
+    with open(__file__, "rb", buffering=0) as opened:
+        for _ in range(3):
+            await body(send, b"part")
+            message = {"type": "http.response.zerocopysend", "file": opened, "more_body": True}
+            await send(message | {"count": 100})
+    await body(send, b"", more=False)
+    await send({"type": "http.response.trailers", "headers": [(b"sum", b"1")]})
+
+
+async def crowd(scope: Scope, receive: Receive, send: Send) -> None:
+    """Send from many tasks, of which one is cancelled, more than the socket takes."""
+    await start(send)
+    tasks = [asyncio.ensure_future(body(send, bytes(1 << 20))) for _ in range(8)]
+    await asyncio.sleep(0)
+    tasks[-2].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def leak(scope: Scope, receive: Receive, send: Send) -> None:
     """Keep something: for the test of the test."""
     kept.append(object())
@@ -220,6 +256,10 @@ PARTS = {
         background,
         context,
         kept_scope,
+        file,
+        no_file,
+        parts,
+        crowd,
         leak,
     )
 }

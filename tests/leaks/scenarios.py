@@ -184,6 +184,24 @@ def failed_within(client: RawClient) -> None:
     client.read_to_end()
 
 
+def hint_and_file(server: MeasuredServer, count: int) -> None:
+    """An interim response, then a file."""
+    with server.connect() as client:
+        for _ in range(count):
+            client.get("/file")
+            assert client.read_head().status == 103
+            assert client.read_response().status == 200
+
+
+def parts_and_trailers(server: MeasuredServer, count: int) -> None:
+    """Parts of a file in chunks, and a trailer section."""
+    with server.connect() as client:
+        for _ in range(count):
+            client.get("/parts", "TE: trailers")
+            client.read_until(b"\r\n\r\n")
+            assert client.read_until(b"\r\n\r\n").endswith(b"\r\n0\r\nsum: 1\r\n\r\n")
+
+
 HALF_BODY = b"Content-Length: 100000\r\n"
 
 SCENARIOS: dict[str, Scenario] = {
@@ -227,6 +245,11 @@ SCENARIOS: dict[str, Scenario] = {
     "background": keep_alive("/background"),
     "context variables": keep_alive("/context"),
     "cycles in the scope": keep_alive("/kept_scope"),
+    "hint and file": hint_and_file,
+    "file not there": keep_alive("/no_file"),
+    "parts of a file, trailers": parts_and_trailers,
+    "gone before the file": sent_then(get("file"), "rst"),
+    "many tasks send, then gone": sent_then(get("crowd"), "rst", b"\r\n\r\n", 8192),
     "malformed": refused(b"GET / HTTP/1.1\r\nHost: h\r\nBad Name: x\r\n\r\n", 400),
     "no such version": refused(b"GET / HTTP/3.0\r\nHost: h\r\n\r\n", 505),
     "line too long": refused(b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: h\r\n\r\n", 414),
