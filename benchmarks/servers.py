@@ -238,14 +238,19 @@ def free_port() -> int:
 
 
 def start(
-    name: str, command: list[str], core: int, log_stream: str | None = None, **more: str
+    name: str,
+    command: list[str],
+    core: int,
+    log_stream: str | None = None,
+    port: int | None = None,
+    **more: str,
 ) -> RunningServer:
-    """Start a server on a free port and wait until it accepts.
+    """Start a server on `port`, or a free one, and wait until it accepts.
 
     `command` has `PORT` where the port comes; `log_stream` is drained and its lines are counted;
     `more` goes into its environment.
     """
-    port = free_port()
+    port = port or free_port()
     handle, output = tempfile.mkstemp(prefix="bench-server-")
     reader, writer = os.pipe() if log_stream else (-1, -1)
     with os.fdopen(handle, "wb") as errors, pinned(core):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import socket
@@ -138,8 +139,8 @@ def test_an_answer_without_a_body_sends_no_file(
 def test_a_file_goes_out_to_slow_clients_while_others_are_served(
     serve: Serve, notes: Notes, file: Path
 ) -> None:
-    with serve(SendsFile(notes, str(file))) as server:
-        slow = [server.connect(rcvbuf=4096) for _ in range(4)]
+    with serve(SendsFile(notes, str(file))) as server, contextlib.ExitStack() as clients:
+        slow = [clients.enter_context(server.connect(rcvbuf=4096)) for _ in range(4)]
         for client in slow:
             client.get()
             assert notes.get() is None
@@ -149,7 +150,6 @@ def test_a_file_goes_out_to_slow_clients_while_others_are_served(
         for client in slow:
             assert client.read_response().body == CONTENT
             client.assert_open("/hello")
-            client.close()
 
 
 def test_pipelined_files(serve: Serve, notes: Notes, file: Path) -> None:
