@@ -75,7 +75,7 @@ def start(
     command = command_of(peer, work, conditions, timed)
     stream = peer.log_stream if work.access_log else None
     clock = {"TIMED_APP": work.app, "TIMED_CLOCK": work.clock}
-    server = servers.start(name, command, conditions.server_core, stream, **clock)
+    server = servers.start(name, command, conditions.server_core, stream, None, **clock)
     server.polls = peer.polls
     return server
 
