@@ -8,6 +8,7 @@ The target of a CONNECT is read up to its port.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,11 @@ class Way:
 
     pieces: Sequence[bytes]
     fields: Sequence[tuple[bytes, bytes]] = ()
+    trailers: Sequence[tuple[bytes, bytes]] = ()
+    hints: Sequence[bytes] = ()
+    """Links of early hints before the answer, where the client may have them."""
+    file: bytes = b""
+    """What the file says that is the body, behind the pieces."""
 
 
 LENGTH = (b"content-length", b"5")
@@ -41,16 +47,41 @@ WAYS = {
     "close.more": Way([b"hello"], [LENGTH, (b"Connection", b"x-one, Close")]),
     "keep": Way([b"hello"], [LENGTH, (b"connection", b"keep-alive")]),
     "capitals": Way([b"hello"], [(b"X-Name", b" \tvalue\xe9\t")]),
+    "trailers": Way([b"hello"], trailers=[(b"Sum", b"1"), (b"x-empty", b"")]),
+    "trailers.none": Way([b"hel", b"lo"], trailers=[]),
+    "counted.trailers": Way([b"hello"], [LENGTH], trailers=[(b"sum", b"1")]),
+    "hint": Way([b"hello"], hints=[b"</a.css>; rel=preload", b"</b.js>"]),
+    "file": Way([], file=b"hello"),
+    "chunked.file": Way([], [CHUNKED], file=b"hello"),
+    "parts": Way([b"<"], file=b"hello"),
     "twice": Way([b"hello"], [(b"x-a", b"1"), (b"x-b", b""), (b"x-a", b"2")]),
 }
 
 
-async def answer(send: Send, status: int, way: Way) -> None:
+async def answer(scope: Scope, send: Send, status: int, way: Way) -> None:
     """Send one answer."""
-    await send({"type": "http.response.start", "status": status, "headers": list(way.fields)})
+    if way.hints and "http.response.early_hint" in scope["extensions"]:
+        await send({"type": "http.response.early_hint", "links": way.hints})
+    start = {"type": "http.response.start", "status": status, "headers": list(way.fields)}
+    await send(start | ({"trailers": True} if "trailers" in scope["path"] else {}))
     for number, piece in enumerate(way.pieces, 1):
-        more = number < len(way.pieces)
+        more = number < len(way.pieces) or way.file != b""
         await send({"type": "http.response.body", "body": piece, "more_body": more})
+    if way.file:
+        await send_file(send, way)
+    if "trailers" in scope["path"]:
+        await send({"type": "http.response.trailers", "headers": list(way.trailers)})
+
+
+async def send_file(send: Send, way: Way) -> None:
+    """Send the last of a body, or all of it, from a file."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(way.file)
+        file.flush()
+        if way.pieces:
+            await send({"type": "http.response.zerocopysend", "file": file, "offset": 0})
+        else:
+            await send({"type": "http.response.pathsend", "path": file.name})
 
 
 async def echo(receive: Receive, send: Send) -> None:
@@ -77,6 +108,6 @@ async def answering_app(scope: Scope, receive: Receive, send: Send) -> None:
         hosts = b"|".join(value for name, value in scope["headers"] if name == b"host")
         await respond(send, hosts, headers=[(b"content-length", b"%d" % len(hosts))])
     elif word[:3].isdigit():
-        await answer(send, int(word[:3]), WAYS[word[4:] or "whole"])
+        await answer(scope, send, int(word[:3]), WAYS[word[4:] or "whole"])
     else:
-        await answer(send, 200, WAYS.get(word, WAYS["whole"]))
+        await answer(scope, send, 200, WAYS.get(word, WAYS["whole"]))
