@@ -4,54 +4,48 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "net/file.h"
+#include "conn/file_opening.h"
+#include "py/errors.h"
 
 struct cv_opening {
-    uv_work_t work;
-    cv_service_t *service; /* borrowed: its env is held while the thread is under way */
+    cv_file_opening_t file;
     CycleObject *cycle;    /* borrowed; NULL once nobody waits */
     PyObject *path;        /* strong: bytes */
-    const char *text;      /* of `path` */
     bool done;
-    int fd;                /* or a negative errno */
-    uint64_t size;
 };
-
-static void
-open_in_thread(uv_work_t *work)
-{
-    cv_opening_t *opening = CV_CONTAINER_OF(work, cv_opening_t, work);
-    opening->fd = cv_file_open(opening->text, &opening->size);
-}
 
 static void
 free_opening(cv_opening_t *opening)
 {
-    if (opening->fd >= 0) {
-        close(opening->fd);
+    if (opening->file.fd >= 0) {
+        close(opening->file.fd);
     }
     Py_DECREF(opening->path);
     PyMem_Free(opening);
 }
 
 static void
-on_opened(uv_work_t *work, int Py_UNUSED(status))
+tell_cycle(CycleObject *cycle)
 {
-    cv_opening_t *opening = CV_CONTAINER_OF(work, cv_opening_t, work);
-    cv_service_t *service = opening->service;
-    cv_service_enter(service);
+    Py_INCREF(cycle);
+    if (cv_cycle_wake(cycle, &cycle->senders) < 0) {
+        PyErr_WriteUnraisable((PyObject *)cycle);
+    }
+    cv_service_wake(cycle->service);
+    Py_DECREF(cycle);
+}
+
+static void
+on_opened(cv_file_opening_t *file)
+{
+    cv_opening_t *opening = CV_CONTAINER_OF(file, cv_opening_t, file);
+    cv_service_enter(CV_CONTAINER_OF(file->env, cv_service_t, env));
     opening->done = true;
     if (opening->cycle == NULL) {
         free_opening(opening);
     } else {
-        CycleObject *cycle = (CycleObject *)Py_NewRef(opening->cycle);
-        if (cv_cycle_wake(cycle, &cycle->senders) < 0) {
-            PyErr_WriteUnraisable((PyObject *)cycle);
-        }
-        cv_service_wake(service);
-        Py_DECREF(cycle);
+        tell_cycle(opening->cycle);
     }
-    cv_conn_env_let_go(&service->env);
 }
 
 cv_opening_t *
@@ -67,19 +61,14 @@ cv_opening_start(CycleObject *cycle, PyObject *path)
         PyErr_NoMemory();
         return NULL;
     }
-    opening->service = cycle->service;
     opening->cycle = cycle;
     opening->path = bytes;
-    opening->text = PyBytes_AS_STRING(bytes);
-    opening->fd = -ECANCELED;
-    int status = uv_queue_work(cycle->service->env.loop, &opening->work, open_in_thread, on_opened);
+    int status = cv_file_opening_start(&opening->file, &cycle->service->env, PyBytes_AS_STRING(bytes), on_opened);
     if (status < 0) {
         free_opening(opening);
-        errno = -status;
-        PyErr_SetFromErrno(PyExc_OSError);
+        cv_error_set(status);
         return NULL;
     }
-    cv_conn_env_hold(&cycle->service->env);
     return opening;
 }
 
@@ -92,16 +81,16 @@ cv_opening_is_done(const cv_opening_t *opening)
 int
 cv_opening_take(cv_opening_t *opening, uint64_t *out_size)
 {
-    int fd = opening->fd;
+    int fd = opening->file.fd;
     if (fd < 0) {
         errno = -fd;
-        PyObject *path = PyUnicode_DecodeFSDefault(opening->text);
+        PyObject *path = PyUnicode_DecodeFSDefault(PyBytes_AS_STRING(opening->path));
         PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path == NULL ? opening->path : path);
         Py_XDECREF(path);
         return -1;
     }
-    *out_size = opening->size;
-    opening->fd = -1;
+    *out_size = opening->file.size;
+    opening->file.fd = -1;
     return fd;
 }
 

@@ -12,22 +12,63 @@ enum {
     STEP_UNTIMED = 65536,  /* body bytes that are sent before the clock is looked at */
 };
 
-/* The message's body as bytes that nobody changes. New reference; NULL with an exception. */
-static PyObject *
+/* Bytes that nobody changes, and the object that keeps them. */
+typedef struct {
+    PyObject *owner; /* strong: bytes */
+    const char *data;
+    size_t len;
+} piece_t;
+
+static piece_t
+whole_of(PyObject *bytes)
+{
+    return (piece_t){bytes, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes)};
+}
+
+static piece_t
+copy_of(PyObject *body)
+{
+    PyObject *copy = PyBytes_FromObject(body);
+    return copy == NULL ? (piece_t){.owner = NULL} : whole_of(copy);
+}
+
+/* A view of bytes stays where it is; one of what may change, or is in many pieces, is copied. */
+static piece_t
+piece_of_view(PyObject *view)
+{
+    Py_buffer buffer;
+    if (PyObject_GetBuffer(view, &buffer, PyBUF_SIMPLE) < 0) {
+        PyErr_Clear();
+        return copy_of(view);
+    }
+    PyObject *owner = PyMemoryView_GET_BUFFER(view)->obj;
+    piece_t piece = {.owner = NULL};
+    if (owner != NULL && PyBytes_CheckExact(owner)) {
+        piece = (piece_t){Py_NewRef(owner), buffer.buf, (size_t)buffer.len};
+    }
+    PyBuffer_Release(&buffer);
+    return piece.owner == NULL ? copy_of(view) : piece;
+}
+
+/* What a message has as its body. An owner of NULL with an exception. */
+static piece_t
 read_body(CycleObject *cycle, PyObject *body)
 {
     if (body == NULL) {
-        return Py_NewRef(cycle->service->state->empty_bytes);
+        return whole_of(Py_NewRef(cycle->service->state->empty_bytes));
     }
     if (PyBytes_Check(body)) {
-        return Py_NewRef(body);
+        return whole_of(Py_NewRef(body));
     }
-    if (PyByteArray_Check(body) || PyMemoryView_Check(body)) {
-        return PyBytes_FromObject(body);
+    if (PyMemoryView_Check(body)) {
+        return piece_of_view(body);
+    }
+    if (PyByteArray_Check(body)) {
+        return copy_of(body);
     }
     PyErr_Format(PyExc_TypeError, "the response body must be bytes, bytearray or memoryview, not %.100s",
                  Py_TYPE(body)->tp_name);
-    return NULL;
+    return (piece_t){.owner = NULL};
 }
 
 /* True while other work of this turn is due. */
@@ -152,18 +193,17 @@ int
 cv_send_body(CycleObject *cycle, const cv_message_t *message)
 {
     PyObject *more_body = Py_XNewRef(message->more_body);
-    PyObject *body = read_body(cycle, message->body);
-    int more = body == NULL ? -1 : cv_send_more(more_body);
+    piece_t piece = read_body(cycle, message->body);
+    int more = piece.owner == NULL ? -1 : cv_send_more(more_body);
     Py_XDECREF(more_body);
     if (more < 0 || cycle->conn == NULL) {
-        Py_XDECREF(body);
+        Py_XDECREF(piece.owner);
         return more < 0 ? -1 : TOOK;
     }
-    size_t len = (size_t)PyBytes_GET_SIZE(body);
     bool kept = false;
-    int error = cv_conn_body(cycle->conn, PyBytes_AS_STRING(body), len, !more, body, &kept);
+    int error = cv_conn_body(cycle->conn, piece.data, piece.len, !more, piece.owner, &kept);
     if (!kept) {
-        Py_DECREF(body);
+        Py_DECREF(piece.owner);
     }
-    return cv_send_piece(cycle, error, len, more != 0);
+    return cv_send_piece(cycle, error, piece.len, more != 0);
 }

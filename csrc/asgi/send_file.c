@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "asgi/send.h"
-#include "net/file.h"
 #include "py/errors.h"
 
 /* Nothing of the answer went out yet: the application may answer something else, and 500 is sent if it does not. */
@@ -73,7 +72,7 @@ static int
 fit_to_file(range_t *range)
 {
     uint64_t size;
-    int status = cv_file_size(range->fd, &size);
+    int status = cv_conn_file_size(range->fd, &size);
     off_t position = range->at_position ? lseek(range->fd, 0, SEEK_CUR) : (off_t)range->offset;
     if (status < 0 || position < 0) {
         if (status < 0) {

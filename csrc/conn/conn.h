@@ -240,6 +240,9 @@ int cv_conn_body(cv_conn_t *conn, const char *data, size_t len, bool final, void
  * is returned. A file that is shorter by then ends the connection. */
 int cv_conn_file(cv_conn_t *conn, int fd, uint64_t offset, size_t len, bool final);
 
+/* The size of an open file: 0, -EISDIR for a folder, -EINVAL for what else is no regular file, or another error. */
+int cv_conn_file_size(int fd, uint64_t *out_size);
+
 /* Between cv_conn_respond and the first piece of the body: a trailer section is to follow it, if it can. */
 void cv_conn_want_trailers(cv_conn_t *conn);
 

@@ -37,6 +37,12 @@ cv_conn_file_new(cv_conn_t *conn, int fd, uint64_t offset)
     return file;
 }
 
+int
+cv_conn_file_size(int fd, uint64_t *out_size)
+{
+    return cv_file_size(fd, out_size);
+}
+
 static void
 free_file(cv_conn_file_t *file)
 {

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -97,7 +98,16 @@ def test_the_error_comes_from_send_or_from_its_await(serve: Serve, notes: Notes)
 
 
 @pytest.mark.parametrize(
-    "kind", [bytes, bytearray, memoryview, lambda b: memoryview(bytearray(b))[::1]]
+    "kind",
+    [
+        bytes,
+        bytearray,
+        memoryview,
+        lambda b: memoryview(bytearray(b))[::1],
+        lambda b: memoryview(b"__" + b + b"_")[2:-1],
+        lambda b: memoryview(bytes(byte for each in b for byte in (each, 0)))[::2],
+        lambda b: memoryview(b).cast("b"),
+    ],
 )
 @pytest.mark.parametrize("size", [0, 1, 5000, 300_000])
 @pytest.mark.parametrize("streamed", [False, True])
@@ -130,6 +140,39 @@ def test_a_bytearray_may_change_after_send(serve: Serve) -> None:
     with serve(app) as server, server.connect() as client:
         body = client.ask().body
     assert body == b"a" * 100_000 + b"b" * 100_000
+
+
+def test_a_view_of_bytes_is_not_copied(serve: Serve, notes: Notes) -> None:
+    """Nor is it when the view is let go of: the bytes are what is kept."""
+    data = b"a" * 5_000_000
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        before = sys.getrefcount(data)
+        await send(dict(START))
+        with memoryview(data) as view:
+            sending = asyncio.ensure_future(send(BODY | {"body": view[1:], "more_body": True}))  # type: ignore[arg-type]
+            await asyncio.sleep(0)
+        notes.put(sys.getrefcount(data) > before)
+        await sending
+        await send(dict(BODY))
+
+    with serve(app) as server, server.connect(rcvbuf=4096) as client:
+        client.get()
+        assert notes.get() is True
+        assert client.read_response().body == data[1:] + b"ok"
+
+
+def test_a_view_that_was_let_go_of_is_an_error(serve: Serve, notes: Notes) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(dict(START))
+        view = memoryview(b"a" * 5000)
+        view.release()
+        with pytest.raises(ValueError):
+            await send(BODY | {"body": view})
+        await send(dict(BODY))
+
+    with serve(app) as server, server.connect() as client:
+        assert client.ask().body == b"ok"
 
 
 @pytest.mark.parametrize("body", ["text", 5, [b"a"], object()])
