@@ -62,10 +62,15 @@ def parse_head(head: bytes) -> Response:
 
 
 class RawClient:
-    """One connection. Every read waits at most WAIT seconds, then fails the test."""
+    """One connection, from an address of one's choice. A read waits at most WAIT seconds, then fails the test."""
 
     def __init__(
-        self, address: Address, *, rcvbuf: int | None = None, sndbuf: int | None = None
+        self,
+        address: Address,
+        *,
+        rcvbuf: int | None = None,
+        sndbuf: int | None = None,
+        source: str | None = None,
     ) -> None:
         if isinstance(address, str):
             family = socket.AF_UNIX
@@ -76,6 +81,8 @@ class RawClient:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         if sndbuf is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sndbuf)
+        if source is not None:
+            self.sock.bind((source, 0))
         self.sock.settimeout(WAIT)
         self.sock.connect(address)
         if family != socket.AF_UNIX:
