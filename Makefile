@@ -117,7 +117,7 @@ leaks: $(VENV)/.built $(VENV)/.test-tools
 	@$(BIN)/python -m pytest tests/leaks --full $(ARGS)
 
 full: check c-test asan $(if $(LIBRARIES),$(VENV)/.libraries)
-	@sh tools/system_tools.sh $(SYSTEM_TOOLS) || true
+	@sh tools/system_tools.sh $(SYSTEM_TOOLS) slowhttptest || true
 	@$(BIN)/python -m pytest $(TESTS) --full $(ARGS)
 
 measure: $(VENV)/.built
