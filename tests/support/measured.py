@@ -30,6 +30,12 @@ SANITIZED = "libasan" in os.environ.get("LD_PRELOAD", "")
 """A sanitizer keeps memory that was freed: the size of its process says nothing."""
 
 
+def process_status(pid: int | str = "self") -> dict[str, str]:
+    """Return what the kernel says of a process."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return dict(line.split(":", 1) for line in text.splitlines())
+
+
 @dataclass
 class Measure:
     """What a process holds."""
@@ -45,16 +51,15 @@ class Measure:
         """Measure this process."""
         for _ in range(3):
             gc.collect()
-        status = Path("/proc/self/status").read_text()
-        lines = dict(line.split(":", 1) for line in status.splitlines())
+        status = process_status()
         total = getattr(sys, "gettotalrefcount", None)
         fds = os.listdir("/proc/self/fd")
         return cls(
             blocks=sys.getallocatedblocks(),
             refs=total() if total else None,
-            rss=0 if SANITIZED else int(lines["VmRSS"].split()[0]) * 1024,
+            rss=0 if SANITIZED else int(status["VmRSS"].split()[0]) * 1024,
             fds=len(fds) - 1,
-            threads=int(lines["Threads"]),
+            threads=int(status["Threads"]),
         )
 
 
@@ -91,6 +96,15 @@ class MeasuredServer:
     def measure(self) -> Measure:
         """Return what the process holds now."""
         return Measure(**json.loads(self.served("/measure")))
+
+    def forget_peak(self) -> None:
+        """Let the most memory at a time be counted from now on."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    def peak(self) -> int:
+        """Return the most memory that the process had at a time."""
+        status = process_status(self.process.pid)
+        return 0 if SANITIZED else int(status["VmHWM"].split()[0]) * 1024
 
     def release(self) -> None:
         """Let the requests of flow_app that wait go on."""
