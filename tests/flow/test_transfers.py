@@ -17,7 +17,7 @@ KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30
 PIECE = 64 * KIB
-GROWTH = 1 * MIB
+GROWTH = 2 * MIB
 A_SECOND = 150
 """Kibibytes that are read at one a second: longer than two pauses of --timeout-write."""
 
