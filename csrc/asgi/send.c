@@ -84,7 +84,7 @@ take_message(CycleObject *cycle, const cv_message_t *message, cv_opening_t *open
         return -1;
     }
     if (cycle->disconnected) {
-        return TOOK;
+        return cv_send_to_nobody(cycle);
     }
     if (cycle->complete || (cycle->trailers_due && cv_conn_awaits_trailers(cycle->conn))) {
         return take_after_body(cycle, message);

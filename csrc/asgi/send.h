@@ -32,6 +32,9 @@ int cv_send_body(CycleObject *cycle, const cv_message_t *message);
  * others, or the end of the answer. */
 int cv_send_piece(CycleObject *cycle, int error, size_t len, bool more);
 
+/* The client is gone: nothing is taken. Who never looks goes on sending, and nothing else would end its step. */
+took_t cv_send_to_nobody(CycleObject *cycle);
+
 /* The truth of a message's more_…, which may run code of the application's: 0, 1 or -1. */
 int cv_send_more(PyObject *value);
 

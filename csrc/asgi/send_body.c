@@ -134,6 +134,13 @@ is_step_long(CycleObject *cycle)
     return true;
 }
 
+took_t
+cv_send_to_nobody(CycleObject *cycle)
+{
+    continue_step(cycle, STEP_UNTIMED);
+    return is_step_long(cycle) ? TOOK_LONG : TOOK;
+}
+
 /* A piece that is not the last one was queued. A step that sends several has them written together. */
 static took_t
 write_piece(CycleObject *cycle, size_t len)

@@ -167,6 +167,35 @@ def test_an_idle_stream(serve: Serve, notes: Notes, how: str) -> None:
 
 
 @WAYS
+def test_a_stream_to_nobody_lets_others_have_their_turns(
+    serve: Serve, notes: Notes, how: str
+) -> None:
+    """An application that never looks goes on sending, and never waits for anything else."""
+    over = threading.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/other":
+            return await respond(send)
+        await send(dict(START))
+        while not over.is_set():
+            await send({"type": "http.response.body", "body": b"tick\n", "more_body": True})
+        notes.put("out")
+
+    with serve(app) as server, server.connect() as client:
+        client.get()
+        client.read_until(b"tick\n")
+        client.leave(how)
+        try:
+            with server.connect() as other:
+                for _ in range(3):
+                    other.assert_open("/other")
+            assert notes.empty()
+        finally:
+            over.set()
+        assert notes.get() == "out"
+
+
+@WAYS
 def test_while_send_waits(serve: Serve, notes: Notes, how: str) -> None:
     """The client does not read; send() waits; then the client goes and send() returns."""
 
