@@ -21,6 +21,9 @@ ADDED = {"date", "server", "content-length", "transfer-encoding", "connection"}
 ON_EVERY_LOOP = pytest.mark.parametrize("loop_kind", LOOPS, indirect=True)
 """Runs a test on cuvee's loop and on the foreign ones."""
 
+LEAVING = pytest.mark.parametrize("how", ["fin", "close", "rst"])
+"""How a client can go."""
+
 
 class ReportingResponse(StreamingResponse):
     """Reports when it is over, however it ends.

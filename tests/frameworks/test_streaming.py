@@ -20,10 +20,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tests.conftest import Serve
-from tests.frameworks.support import ON_EVERY_LOOP, client_of, on_loop
+from tests.frameworks.support import LEAVING, ON_EVERY_LOOP, client_of, on_loop
 from tests.support.asgi import Notes
 
-LEAVING = pytest.mark.parametrize("how", ["fin", "close", "rst"])
 KINDS = {
     "/response": b"piece %d\n",
     "/threaded": b"piece %d\n",
