@@ -179,14 +179,6 @@ def make_app(notes: Notes, files: Path) -> Starlette:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Path:
-    """A folder with static files."""
-    (tmp_path / "small.txt").write_text("small")
-    (tmp_path / "large.bin").write_bytes(os.urandom(1 << 20))
-    return tmp_path
-
-
-@pytest.fixture
 def server(serve: Serve, notes: Notes, files: Path) -> Iterator[RunningServer]:
     """The application behind a server."""
     with serve(make_app(notes, files), lifespan="on") as running:
