@@ -109,7 +109,7 @@ def add_bodies(router: Router, notes: Notes) -> None:
     async def upload(request: Request) -> Response:
         size = 0
         try:
-            async for part in request.stream():
+            async for part in request.stream():  # type: ignore[attr-defined]
                 size += len(part)
                 if part:
                     notes.put(bytes(part))
@@ -177,7 +177,7 @@ def make_app(notes: Notes, steps: asyncio.Semaphore, files: Path) -> Application
     add_bodies(router, notes)
     add_streams(router, notes, steps)
 
-    @app.lifespan
+    @app.lifespan  # type: ignore[untyped-decorator]
     async def lifespan(app: Application) -> AsyncIterator[None]:
         app.services.register(Cats, instance=Cats())
         notes.put("started")
@@ -188,9 +188,7 @@ def make_app(notes: Notes, steps: asyncio.Semaphore, files: Path) -> Application
     async def after_start(app: Application) -> None:
         notes.put("routes are ready")
 
-    async def sign(
-        request: Request, handler: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
+    async def sign(request: Request, handler: Callable[[Request], Awaitable[Response]]) -> Response:
         response = await handler(request)
         response.set_header(b"x-signed", request.method.encode())
         return response

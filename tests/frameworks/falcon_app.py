@@ -208,7 +208,7 @@ class Streams:
         resp.set_stream(blocks(), len(data))
 
 
-def make_app(notes: Notes, steps: asyncio.Semaphore, files: Path) -> App:
+def make_app(notes: Notes, steps: asyncio.Semaphore, files: Path) -> App[Request, Response]:
     """Return the application. What waits in it takes a step of `steps`."""
     app = App(middleware=[Watcher(notes)], cors_enable=True)
     items, later = Items(), Later(notes, steps)

@@ -61,7 +61,9 @@ class Todos(Controller):
     dependencies = {"store": Provide(provide_store)}  # noqa: RUF012
 
     @get()
-    async def listed(self, store: NamedDependency[Store], done: FromQuery[bool | None] = None) -> dict[int, Todo]:
+    async def listed(
+        self, store: NamedDependency[Store], done: FromQuery[bool | None] = None
+    ) -> dict[int, Todo]:
         return {n: item for n, item in store.items.items() if done in (None, item.done)}
 
     @post()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 from quart import (
@@ -133,7 +133,7 @@ def make_streams(notes: Notes) -> Blueprint:
     @streams.get("/context")
     async def context() -> ResponseReturnValue:
         @stream_with_context
-        async def pieces() -> AsyncIterator[str]:
+        async def pieces() -> AsyncGenerator[str, None]:
             yield f"from {request.path}, "
             await asyncio.sleep(0)
             yield f"still {request.path}"
@@ -142,7 +142,7 @@ def make_streams(notes: Notes) -> Blueprint:
 
     @streams.get("/events")
     async def events() -> ResponseReturnValue:
-        async def pieces() -> AsyncIterator[str]:
+        async def pieces() -> AsyncGenerator[str, None]:
             try:
                 yield "event: piece\ndata: 1\n\n"
                 await asyncio.Event().wait()
@@ -159,14 +159,14 @@ def make_streams(notes: Notes) -> Blueprint:
 
     @streams.get("/flood")
     async def flood() -> ResponseReturnValue:
-        async def pieces() -> AsyncIterator[bytes]:
+        async def pieces() -> AsyncGenerator[bytes, None]:
             try:
                 while True:
                     yield b"x" * 65536
             finally:
                 notes.put("closed")
 
-        return pieces(), 200
+        return Response(pieces())
 
     @streams.get("/wait")
     async def wait() -> ResponseReturnValue:
@@ -195,7 +195,7 @@ def make_app(notes: Notes, files: Path) -> Quart:
         notes.put("started")
 
     @app.while_serving
-    async def serving() -> AsyncIterator[None]:
+    async def serving() -> AsyncGenerator[None, None]:
         notes.put("serving")
         yield
         notes.put("served")

@@ -24,6 +24,19 @@ ON_EVERY_LOOP = pytest.mark.parametrize("loop_kind", LOOPS, indirect=True)
 LEAVING = pytest.mark.parametrize("how", ["fin", "close", "rst"])
 """How a client can go."""
 
+LEAVING_ON_EVERY_LOOP = pytest.mark.parametrize(
+    ("loop_kind", "how"),
+    [
+        ("cuvee", "fin"),
+        ("cuvee", "close"),
+        ("cuvee", "rst"),
+        ("asyncio", "close"),
+        ("uvloop", "rst"),
+    ],
+    indirect=["loop_kind"],
+)
+"""Both, where a framework is tested: it sees nothing of the way, and tests/asgi has all pairs."""
+
 
 class ReportingResponse(StreamingResponse):
     """Reports when it is over, however it ends.

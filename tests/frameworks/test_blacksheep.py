@@ -12,13 +12,22 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.conftest import Serve
 from tests.frameworks.blacksheep_app import make_app
-from tests.frameworks.support import LEAVING, ON_EVERY_LOOP, at_once, client_of, on_loop, take
+from tests.frameworks.support import (
+    LEAVING,
+    LEAVING_ON_EVERY_LOOP,
+    ON_EVERY_LOOP,
+    at_once,
+    client_of,
+    on_loop,
+    take,
+)
 from tests.support.asgi import Notes
 from tests.support.server import RunningServer
 
@@ -53,7 +62,7 @@ def test_the_tutorial(client: httpx.Client) -> None:
     assert (added.status_code, added.headers["location"]) == (201, "/cats/1")
     assert added.headers["x-signed"] == "POST"
     assert client.get("/cats/1").json() == {"name": "\u00d6zg\u00fcr", "age": 3}
-    asked = {"params": {"oldest": "9"}, "headers": {"x-visitor": "me"}}
+    asked: Any = {"params": {"oldest": "9"}, "headers": {"x-visitor": "me"}}
     listed = client.get("/cats", **asked).json()
     assert (listed["visitor"], len(listed["cats"])) == ("me", 1)
     assert client.get("/cats", params={"oldest": "x"}).status_code == 400
@@ -126,8 +135,7 @@ def test_a_piece_arrives_before_the_next_is_made(
         client.assert_open("/visits")
 
 
-@ON_EVERY_LOOP
-@LEAVING
+@LEAVING_ON_EVERY_LOOP
 @pytest.mark.parametrize("path", ["/stream", "/events"])
 def test_a_stream_never_notices(
     server: RunningServer, notes: Notes, steps: asyncio.Semaphore, path: str, how: str
@@ -147,8 +155,7 @@ def test_a_stream_never_notices(
         assert notes.get() == "closed"
 
 
-@ON_EVERY_LOOP
-@LEAVING
+@LEAVING_ON_EVERY_LOOP
 def test_a_stream_that_asks_is_told(
     server: RunningServer, notes: Notes, steps: asyncio.Semaphore, how: str
 ) -> None:
@@ -178,8 +185,7 @@ def test_a_handler_works_to_its_end(
         assert notes.get() == "worked"
 
 
-@ON_EVERY_LOOP
-@LEAVING
+@LEAVING_ON_EVERY_LOOP
 def test_an_upload_that_breaks_off(server: RunningServer, notes: Notes, how: str) -> None:
     with server.connect() as client:
         client.send(b"POST /upload HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\n\r\none")

@@ -18,7 +18,14 @@ import pytest
 
 from tests.conftest import Serve
 from tests.frameworks import django_app
-from tests.frameworks.support import LEAVING, ON_EVERY_LOOP, at_once, client_of, take
+from tests.frameworks.support import (
+    LEAVING,
+    LEAVING_ON_EVERY_LOOP,
+    ON_EVERY_LOOP,
+    at_once,
+    client_of,
+    take,
+)
 from tests.support.asgi import Notes
 from tests.support.server import RunningServer
 from tests.support.server_process import ServerProcess
@@ -155,8 +162,7 @@ def test_many_at_once(server: RunningServer) -> None:
     assert {answer.status_code for answer in at_once(server, paths)} == {200}
 
 
-@ON_EVERY_LOOP
-@LEAVING
+@LEAVING_ON_EVERY_LOOP
 def test_a_stream_is_cancelled_when_its_client_goes(
     server: RunningServer, notes: Notes, how: str
 ) -> None:
@@ -186,8 +192,7 @@ def test_a_stream_that_waits_for_its_client_ends_with_it(
         assert notes.get() == "answer closed"
 
 
-@ON_EVERY_LOOP
-@LEAVING
+@LEAVING_ON_EVERY_LOOP
 def test_an_async_view_is_cancelled_when_its_client_goes(
     server: RunningServer, notes: Notes, how: str
 ) -> None:

@@ -19,7 +19,15 @@ import pytest
 
 from tests.conftest import Serve
 from tests.frameworks.falcon_app import make_app
-from tests.frameworks.support import LEAVING, ON_EVERY_LOOP, at_once, client_of, on_loop, take
+from tests.frameworks.support import (
+    LEAVING,
+    LEAVING_ON_EVERY_LOOP,
+    ON_EVERY_LOOP,
+    at_once,
+    client_of,
+    on_loop,
+    take,
+)
 from tests.support.asgi import Notes
 from tests.support.server import RunningServer
 
@@ -134,8 +142,7 @@ def test_a_piece_arrives_before_the_next_is_made(
         client.assert_open("/items")
 
 
-@ON_EVERY_LOOP
-@LEAVING
+@LEAVING_ON_EVERY_LOOP
 def test_events_end_behind_the_next_one(
     server: RunningServer, notes: Notes, steps: asyncio.Semaphore, how: str
 ) -> None:
@@ -152,8 +159,7 @@ def test_events_end_behind_the_next_one(
         assert take(notes, 2) == ["makes 1", "closed"]
 
 
-@ON_EVERY_LOOP
-@LEAVING
+@LEAVING_ON_EVERY_LOOP
 def test_a_stream_never_notices(
     server: RunningServer, notes: Notes, steps: asyncio.Semaphore, how: str
 ) -> None:
@@ -186,8 +192,7 @@ def test_a_handler_works_to_its_end(
         assert notes.get() == "worked"
 
 
-@ON_EVERY_LOOP
-@LEAVING
+@LEAVING_ON_EVERY_LOOP
 def test_an_upload_that_breaks_off_looks_complete(
     server: RunningServer, notes: Notes, how: str
 ) -> None:

@@ -17,7 +17,14 @@ import pytest
 
 from tests.conftest import Serve
 from tests.frameworks.litestar_app import make_app
-from tests.frameworks.support import LEAVING, ON_EVERY_LOOP, at_once, client_of, take
+from tests.frameworks.support import (
+    LEAVING,
+    LEAVING_ON_EVERY_LOOP,
+    ON_EVERY_LOOP,
+    at_once,
+    client_of,
+    take,
+)
 from tests.support.asgi import Notes
 from tests.support.server import RunningServer
 
@@ -105,8 +112,7 @@ def test_many_at_once(server: RunningServer) -> None:
     assert {answer.status_code for answer in at_once(server, paths)} == {200}
 
 
-@ON_EVERY_LOOP
-@LEAVING
+@LEAVING_ON_EVERY_LOOP
 @pytest.mark.parametrize("path", ["/stream", "/events"])
 def test_a_stream_is_cancelled_when_its_client_goes(
     server: RunningServer, notes: Notes, path: str, how: str
@@ -137,8 +143,7 @@ def test_a_handler_works_to_its_end(
     assert notes.get() == "worked"
 
 
-@ON_EVERY_LOOP
-@LEAVING
+@LEAVING_ON_EVERY_LOOP
 def test_an_upload_that_breaks_off(server: RunningServer, notes: Notes, how: str) -> None:
     with server.connect() as client:
         client.send(b"POST /upload HTTP/1.1\r\nHost: test\r\nContent-Length: 9\r\n\r\none")

@@ -17,7 +17,14 @@ import pytest
 
 from tests.conftest import Serve
 from tests.frameworks.quart_app import make_app
-from tests.frameworks.support import LEAVING, ON_EVERY_LOOP, at_once, client_of, take
+from tests.frameworks.support import (
+    LEAVING,
+    LEAVING_ON_EVERY_LOOP,
+    ON_EVERY_LOOP,
+    at_once,
+    client_of,
+    take,
+)
 from tests.support.asgi import Notes
 from tests.support.server import RunningServer
 
@@ -113,8 +120,7 @@ def test_many_at_once(server: RunningServer) -> None:
     assert {answer.status_code for answer in at_once(server, paths)} == {200}
 
 
-@ON_EVERY_LOOP
-@LEAVING
+@LEAVING_ON_EVERY_LOOP
 def test_events_are_cancelled_when_their_client_goes(
     server: RunningServer, notes: Notes, how: str
 ) -> None:
@@ -140,8 +146,7 @@ def test_a_stream_that_waits_for_its_client_is_closed(
         assert notes.get() == "closed"
 
 
-@ON_EVERY_LOOP
-@LEAVING
+@LEAVING_ON_EVERY_LOOP
 def test_a_handler_is_cancelled_when_its_client_goes(
     server: RunningServer, notes: Notes, how: str
 ) -> None:
@@ -152,8 +157,7 @@ def test_a_handler_is_cancelled_when_its_client_goes(
         assert notes.get() == "cancelled"
 
 
-@ON_EVERY_LOOP
-@LEAVING
+@LEAVING_ON_EVERY_LOOP
 @pytest.mark.parametrize("path", ["/api/upload", "/api/whole"])
 def test_an_upload_that_breaks_off(
     server: RunningServer, notes: Notes, path: str, how: str

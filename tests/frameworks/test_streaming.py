@@ -338,6 +338,37 @@ def test_is_disconnected_tells_when_the_client_goes(serve: Serve, notes: Notes, 
         assert notes.get() == "gone"
 
 
+@ON_EVERY_LOOP
+@LEAVING
+@pytest.mark.parametrize("middleware", [False, True], ids=["bare", "middleware"])
+def test_who_waits_in_receive_hears_of_it_behind_middleware_too(
+    serve: Serve, notes: Notes, middleware: bool, how: str
+) -> None:
+    """`is_disconnected` does not: it asks in a scope that is cancelled, which ends what Starlette's own
+    middleware puts around `receive`. It is False there for ever."""
+    gate = asyncio.Event()
+
+    async def endpoint(request: StarletteRequest) -> Response:
+        await request.body()
+        notes.put("in")
+        await gate.wait()
+        notes.put([await request.is_disconnected() for _ in range(3)])
+        notes.put((await request.receive())["type"])
+        return Response()
+
+    app = Starlette(routes=[Route("/", endpoint)])
+    if middleware:
+        app.add_middleware(BaseHTTPMiddleware, dispatch=pass_on)
+    with serve(app) as server, server.connect() as client:
+        client.get()
+        assert notes.get() == "in"
+        client.leave(how)
+        server.settle()
+        on_loop(server, gate.set)
+        assert notes.get() == [not middleware] * 3
+        assert notes.get() == "http.disconnect"
+
+
 def test_continue_is_sent_when_the_body_is_asked_for(serve: Serve, notes: Notes) -> None:
     with serve(receiving_app(notes)) as server, server.connect() as client:
         client.send(
