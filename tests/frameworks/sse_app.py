@@ -43,6 +43,19 @@ async def events(request: Request) -> Response:
     return EventSourceResponse(messages(), client_close_handler_callable=on_close)
 
 
+async def flood(request: Request) -> Response:
+    """Events without end, as fast as they are taken."""
+
+    async def messages() -> AsyncIterator[ServerSentEvent]:
+        try:
+            while True:
+                yield ServerSentEvent(data="x" * 65536)
+        finally:
+            NOTES.put_nowait("closed")
+
+    return EventSourceResponse(messages())
+
+
 async def pings(request: Request) -> Response:
     """Nothing but what keeps the connection alive."""
 
@@ -72,6 +85,7 @@ application = Starlette(
     routes=[
         Route("/note", note),
         Route("/events", events),
+        Route("/flood", flood),
         Route("/pings", pings),
         Route("/farewell", farewell),
     ]

@@ -59,6 +59,16 @@ def test_events_end_with_their_client(client: RawClient, port: int, how: str) ->
     assert notes(port, 3) == ["told http.disconnect", "cancelled", "closed"]
 
 
+@LEAVING
+def test_events_that_wait_for_their_client_are_closed(port: int, how: str) -> None:
+    """The client reads nothing: the generator stands in its `yield`, and sse-starlette closes it there."""
+    with RawClient(("127.0.0.1", port), rcvbuf=8192) as client:
+        client.get("/flood")
+        client.read_until(b"\r\n\r\n")
+        client.leave(how)
+        assert notes(port, 1) == ["closed"]
+
+
 def test_head_has_no_events(client: RawClient) -> None:
     """And its connection serves the next request."""
     for _ in range(2):
