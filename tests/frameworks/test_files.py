@@ -2,6 +2,7 @@
 """Static files and file responses, compared with what the application answers in memory."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from tests.conftest import Serve
 from tests.frameworks.support import client_of, same_answer
-from tests.support.asgi import App, Notes, Receive, Scope, Send
+from tests.support.asgi import WAIT, App, Notes, Receive, Scope, Send
 
 SIZE = 300_000
 
@@ -156,11 +157,21 @@ def test_nothing_outside_the_folder(serve: Serve, folder: Path, path: str) -> No
         client.assert_open("/site/style.css")
 
 
+def is_open(path: Path) -> bool:
+    """Tell whether this process has a file open."""
+    names = Path("/proc/self/fd").iterdir()
+    return any(os.path.realpath(name) == str(path) for name in names)
+
+
+@pytest.mark.parametrize("extensions", [("pathsend",), ()], ids=["by the kernel", "in pieces"])
 @pytest.mark.parametrize("how", ["fin", "close", "rst"])
 def test_a_client_that_leaves_in_the_middle_of_a_file(
-    serve: Serve, notes: Notes, tmp_path: Path, how: str
+    serve: Serve, notes: Notes, tmp_path: Path, how: str, extensions: tuple[str, ...]
 ) -> None:
-    """The file is closed and the request ends; the file is larger than any socket's buffer."""
+    """The file is closed and the request ends; the file is larger than any socket's buffer.
+
+    One that the kernel sends is off the application's hands before that.
+    """
     path = tmp_path / "sparse"
     with path.open("wb") as file:
         file.truncate(1 << 30)
@@ -176,10 +187,18 @@ def test_a_client_that_leaves_in_the_middle_of_a_file(
         finally:
             notes.put("request ended")
 
-    with serve(watched) as server, server.connect(rcvbuf=4096) as client:
+    with (
+        serve(watched, extensions=extensions) as server,
+        server.connect(rcvbuf=4096) as client,
+    ):
         client.get()
         assert client.read_head().get(b"content-length") == b"%d" % (1 << 30)
         client.read(100_000)
-        assert notes.empty()
+        assert is_open(path)
+        assert extensions or notes.empty()
         client.leave(how)
         assert notes.get() == "request ended"
+        end = time.monotonic() + WAIT
+        while is_open(path):
+            assert time.monotonic() < end, "the file stays open"
+            server.settle()
