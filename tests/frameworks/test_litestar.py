@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,11 @@ from tests.frameworks.support import (
 )
 from tests.support.asgi import Notes
 from tests.support.server import RunningServer
+
+pytestmark = pytest.mark.skipif(
+    hasattr(sys, "gettotalrefcount"),
+    reason="multidict's C extension, which Litestar uses, crashes in a debug interpreter",
+)
 
 
 @pytest.fixture
