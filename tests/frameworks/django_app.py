@@ -8,6 +8,7 @@ Django is configured once per process, so the application is one for all tests; 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import hashlib
 import tempfile
 import threading
@@ -21,6 +22,7 @@ from django.conf import settings
 from tests.support.asgi import WAIT, App, Notes
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="cuvee-django-")
+atexit.register(_FOLDER.cleanup)
 PAGE = "<title>{% block title %}Polls{% endblock %}</title>{% block content %}{% endblock %}"
 TEMPLATES = {
     "base.html": PAGE,
