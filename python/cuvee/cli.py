@@ -168,6 +168,7 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_logging(parser)
     _add_timeouts(parser)
     _add_limits(parser)
+    _add_disconnects(parser)
     _add_process(parser)
     other = parser.add_argument_group("other options")
     other.add_argument(
@@ -355,6 +356,26 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     )
     add("--limit-read-buffer", "BYTES", 65536, "stop reading when so much waits to be received")
     add("--limit-write-buffer", "BYTES", 65536, "let send wait when so much waits to be written")
+
+
+def _add_disconnects(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("clients that vanish")
+    group.add_argument(
+        "--tcp-user-timeout",
+        type=_seconds,
+        default=0,
+        metavar="SECONDS",
+        help="let the kernel end a connection whose client acknowledges nothing for so long, or "
+        "has no room; 0: as the system does; Linux only",
+    )
+    group.add_argument(
+        "--tcp-keepalive",
+        type=_whole_number(0, 32767),
+        default=0,
+        metavar="SECONDS",
+        help="let the kernel ask a client that says nothing for so long whether it is still "
+        "there; 0: never",
+    )
 
 
 def _add_process(parser: argparse.ArgumentParser) -> None:

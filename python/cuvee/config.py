@@ -55,6 +55,10 @@ MOST = 2**30
 """The highest value of a limit of bytes or of a number of things."""
 MOST_FIELDS = 256
 MOST_BODY = 2**53
+MOST_KEEPALIVE = 32767
+"""The highest number of seconds that the kernel takes for TCP_KEEPIDLE."""
+MOST_USER_TIMEOUT = 2147483
+"""The highest number of seconds that it takes, as milliseconds, for TCP_USER_TIMEOUT."""
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -100,6 +104,8 @@ class Config:
         limit_connection_requests: int | None = None,
         limit_read_buffer: int = 65536,
         limit_write_buffer: int = 65536,
+        tcp_user_timeout: float = 0,
+        tcp_keepalive: int = 0,
         date_header: bool = True,
         server_header: bool = True,
         extensions: Iterable[str] = EXTENSIONS,
@@ -149,6 +155,8 @@ class Config:
         )
         self.limit_read_buffer = _amount("limit_read_buffer", limit_read_buffer)
         self.limit_write_buffer = _amount("limit_write_buffer", limit_write_buffer)
+        self.tcp_user_timeout = _user_timeout(tcp_user_timeout)
+        self.tcp_keepalive = _whole_number("tcp_keepalive", tcp_keepalive, 0, MOST_KEEPALIVE)
         self.date_header = date_header
         self.server_header = server_header
         self.extensions = _extensions(extensions)
@@ -343,6 +351,15 @@ def _seconds(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e9:
         raise ValueError(f"{name} must be a number of seconds, not {value!r}")
     return value
+
+
+def _user_timeout(value: object) -> float:
+    seconds = _seconds("tcp_user_timeout", value)
+    if seconds > MOST_USER_TIMEOUT:
+        raise ValueError(f"tcp_user_timeout must be at most {MOST_USER_TIMEOUT} seconds")
+    if seconds and not hasattr(socket, "TCP_USER_TIMEOUT"):
+        raise ValueError("tcp_user_timeout needs TCP_USER_TIMEOUT, which only Linux has")
+    return seconds
 
 
 def _log_level(value: str | int | None) -> int | None:

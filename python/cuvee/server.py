@@ -156,7 +156,7 @@ class Server:
             if self.config.uds is not None and self.config.fd is None:
                 self._bound_path = sockets_module.BoundPath(self.config.uds)
         try:
-            sockets_module.start_listening(listeners, self.config.backlog)
+            sockets_module.start_listening(listeners, self.config)
         except OSError:
             for listener in listeners:
                 listener.close()

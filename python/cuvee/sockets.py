@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import os
 import socket
 import stat
+import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,6 +21,14 @@ if TYPE_CHECKING:
     from cuvee.config import Config
 
 logger = logging.getLogger("uvicorn.error")
+
+KEEPALIVE_PROBES = 3
+"""How many keep-alive probes without an answer end a connection, as in Redis."""
+
+if sys.platform == "darwin":
+    _KEEPALIVE_IDLE = socket.TCP_KEEPALIVE
+else:
+    _KEEPALIVE_IDLE = socket.TCP_KEEPIDLE
 
 SOCKET_MODE = 0o666
 """Who may connect to a new Unix socket: everybody, as in uvicorn."""
@@ -65,11 +75,26 @@ def bind_one(config: Config) -> socket.socket:
     return bind_tcp(_addresses(config.host, config.port)[:1])[0]
 
 
-def start_listening(listeners: Iterable[socket.socket], backlog: int) -> None:
+def start_listening(listeners: Iterable[socket.socket], config: Config) -> None:
     """Make the sockets listen, without ever blocking."""
     for listener in listeners:
         listener.setblocking(False)
-        listener.listen(backlog)
+        if listener.family in (socket.AF_INET, socket.AF_INET6):
+            _watch_peers(listener, config)
+        listener.listen(config.backlog)
+
+
+def _watch_peers(listener: socket.socket, config: Config) -> None:
+    """Let the kernel find out which peers have vanished: a connection inherits what is set here."""
+    if config.tcp_user_timeout:
+        milliseconds = math.ceil(config.tcp_user_timeout * 1000)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+    if config.tcp_keepalive:
+        between = max(config.tcp_keepalive // KEEPALIVE_PROBES, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, _KEEPALIVE_IDLE, config.tcp_keepalive)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, between)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
 
 
 def log_running(config: Config, listeners: Sequence[socket.socket]) -> None:

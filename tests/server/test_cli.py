@@ -116,6 +116,14 @@ def test_version_says_what_a_bug_report_needs() -> None:
             ["a:b", "--timeout-head", "nan"],
             "argument --timeout-head: nan is not a possible number of seconds",
         ),
+        (
+            ["a:b", "--tcp-keepalive", "40000"],
+            "argument --tcp-keepalive: 40000 is not between 0 and 32767",
+        ),
+        (
+            ["a:b", "--tcp-user-timeout", "-1"],
+            "argument --tcp-user-timeout: -1 is not a possible number of seconds",
+        ),
     ],
 )
 def test_bad_option_is_one_line_and_exit_code_2(arguments: list[str], message: str) -> None:

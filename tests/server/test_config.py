@@ -66,6 +66,8 @@ def test_defaults_are_uvicorns() -> None:
         "limit_connection_requests": None,
         "limit_read_buffer": 65536,
         "limit_write_buffer": 65536,
+        "tcp_user_timeout": 0,
+        "tcp_keepalive": 0,
         "timeout_graceful_shutdown": None,
         "date_header": True,
         "server_header": True,
