@@ -152,7 +152,7 @@ wants_input(const cv_conn_t *conn)
 void
 cv_conn_watch(cv_conn_t *conn, bool writing)
 {
-    conn->transport.input_ended = conn->input_ended;
+    conn->transport.input_ended |= conn->input_ended;
     if (cv_transport_watch(&conn->transport, wants_input(conn), writing) < 0) {
         cv_conn_close(conn, true);
     }

@@ -51,15 +51,20 @@ cv_conn_finish(cv_conn_t *conn)
     }
 }
 
-/* True when a FIN leaves something to do: a complete answer that is not written yet, or (with half_close) an open
- * request that came whole. */
+/* True when requests that came before a FIN are still answered. */
+static bool
+has_requests(const cv_conn_t *conn)
+{
+    bool any = cv_conn_is_answering(conn) ? conn->request_complete : cv_conn_has_next(conn);
+    return any && conn->env->half_close;
+}
+
+/* True when a FIN leaves something to do: requests, or a complete answer that is not written yet. */
 static bool
 outlives_input(const cv_conn_t *conn)
 {
-    if (cv_conn_is_answering(conn)) {
-        return conn->env->half_close && conn->request_complete;
-    }
-    return conn->state < CV_CONN_LINGERING && conn->queued > 0;
+    bool writes = !cv_conn_is_answering(conn) && conn->state < CV_CONN_LINGERING && conn->queued > 0;
+    return writes || has_requests(conn);
 }
 
 void
@@ -70,7 +75,7 @@ cv_conn_end_input(cv_conn_t *conn)
         return;
     }
     conn->input_ended = true;
-    if (!cv_conn_is_answering(conn)) {
+    if (!has_requests(conn)) {
         conn->close_after_write = true;
     }
     cv_conn_watch(conn, conn->transport.writing);
@@ -82,6 +87,10 @@ cv_conn_on_hangup(cv_transport_t *transport)
     cv_conn_t *conn = CV_CONTAINER_OF(transport, cv_conn_t, transport);
     if (transport->failed) {
         cv_conn_close(conn, false);
+    } else if (conn->env->half_close) {
+        /* It stands behind bytes that nobody has read yet, and is read when it is their turn. */
+        transport->input_ended = true;
+        cv_conn_watch(conn, transport->writing);
     } else {
         cv_conn_end_input(conn);
     }

@@ -31,6 +31,13 @@ cv_conn_waiting(const cv_conn_t *conn)
     return conn->input.len - conn->input_start;
 }
 
+/* True while bytes behind a complete exchange wait to be parsed. */
+static inline bool
+cv_conn_has_next(const cv_conn_t *conn)
+{
+    return conn->state == CV_CONN_IDLE && cv_conn_waiting(conn) > 0;
+}
+
 /* True while a head is incomplete. */
 static inline bool
 cv_conn_is_in_head(const cv_conn_t *conn)

@@ -155,7 +155,7 @@ settle(cv_conn_t *conn)
         conn->state = CV_CONN_READ_HEAD;
         conn->fresh = false;
     }
-    if (conn->input_ended && conn->state != CV_CONN_OPEN && !cv_conn_can_advance(conn)) {
+    if (conn->input_ended && conn->state != CV_CONN_OPEN && !cv_conn_has_next(conn)) {
         conn->close_after_write = true; /* what is left of the input will never be a request */
         cv_conn_need_flush(conn);
     }
@@ -227,7 +227,7 @@ cv_conn_on_readable(cv_transport_t *transport)
 bool
 cv_conn_can_advance(const cv_conn_t *conn)
 {
-    return conn->state == CV_CONN_IDLE && !conn->parsing && cv_conn_waiting(conn) > 0 && wants_parsing(conn);
+    return cv_conn_has_next(conn) && !conn->parsing && wants_parsing(conn);
 }
 
 void

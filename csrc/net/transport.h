@@ -35,7 +35,7 @@ struct cv_transport {
     int watched;       /* the events that uv_poll_start was given last */
     bool reading;      /* wants on_readable */
     bool writing;      /* wants on_writable */
-    bool input_ended;  /* set by the owner once it read the end of input: no hang-up is watched for any more */
+    bool input_ended;  /* set by the owner once it knows of the end of input: no hang-up is watched for any more */
     bool failed;       /* the socket is in error, as after RST: set before on_hangup */
     bool closing;
 };

@@ -329,10 +329,12 @@ static PyMemberDef server_members[] = {
 
 PyDoc_STRVAR(server_doc,
              "Server(app, loop, *, root_path=\"\", state=None, asgi_version=\"3.0\", limits=None,\n"
-             "       date_header=True, server_header=True, extensions=(), access_log=None, log)\n--\n\n"
+             "       half_close=False, date_header=True, server_header=True, extensions=(), access_log=None,\n"
+             "       log)\n--\n\n"
              "One ASGI application served over HTTP/1.1 on one event loop.\n\n"
              "Requests run in a copy of the contextvars context that is current now. `state` is copied into each\n"
-             "scope. `limits` are numbers by the names of Config's options. `extensions` are the names of those of\n"
+             "scope. `limits` are numbers by the names of Config's options. `half_close`: a client that ends what it\n"
+             "sends has not left. `extensions` are the names of those of\n"
              "http.response that are offered: early_hint, trailers, pathsend, zerocopysend. `access_log` is an\n"
              "AccessLog, or is called with client, method, target, version and status. `log` is called with a level\n"
              "number of logging's, a message and an exception or None. Use from the loop's thread only; close() it in\n"

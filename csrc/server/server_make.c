@@ -86,14 +86,14 @@ make_dicts(cv_service_t *service, const char *asgi_version, PyObject *state)
 typedef struct {
     PyObject *app, *loop, *root_path, *state, *limits, *extensions, *access, *log;
     const char *asgi_version;
-    int date_header, server_header;
+    int half_close, date_header, server_header;
 } server_args_t;
 
 static int
 parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
 {
     static char *keywords[] = {"app", "loop", "root_path", "state", "asgi_version", "limits",
-                               "date_header", "server_header", "extensions", "access_log", "log", NULL};
+                               "half_close", "date_header", "server_header", "extensions", "access_log", "log", NULL};
     *out = (server_args_t){
         .state = Py_None,
         .limits = Py_None,
@@ -102,10 +102,10 @@ parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
         .date_header = 1,
         .server_header = 1,
     };
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsOppOOO:Server", keywords, &out->app, &out->loop,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsOpppOOO:Server", keywords, &out->app, &out->loop,
                                      &out->root_path, &out->state, &out->asgi_version, &out->limits,
-                                     &out->date_header, &out->server_header, &out->extensions, &out->access,
-                                     &out->log)) {
+                                     &out->half_close, &out->date_header, &out->server_header, &out->extensions,
+                                     &out->access, &out->log)) {
         return -1;
     }
     if (out->log == NULL || !PyCallable_Check(out->log)) {
@@ -136,6 +136,7 @@ init_service(ServerObject *self, const server_args_t *args)
     cv_deadline_init(&service->request_deadline);
     service->on_room = cv_server_listeners_go_on;
     service->limit_concurrency = service->limit_requests = UINT32_MAX;
+    service->env.half_close = args->half_close;
     service->env.date_header = args->date_header;
     service->env.server_header = args->server_header ? server_name : NULL;
     service->env.server_header_len = args->server_header ? sizeof server_name - 1 : 0;

@@ -49,6 +49,7 @@ class Server:
         state: dict[str, Any] | None = None,
         asgi_version: str = "3.0",
         limits: dict[str, float] | None = None,
+        half_close: bool = False,
         date_header: bool = True,
         server_header: bool = True,
         extensions: Iterable[str] = (),

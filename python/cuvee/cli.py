@@ -359,7 +359,13 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_disconnects(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("clients that vanish")
+    group = parser.add_argument_group("clients that leave or vanish")
+    group.add_argument(
+        "--half-close",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="a client that has ended what it sends has not left: it gets its answers",
+    )
     group.add_argument(
         "--tcp-user-timeout",
         type=_seconds,

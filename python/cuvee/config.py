@@ -104,6 +104,7 @@ class Config:
         limit_connection_requests: int | None = None,
         limit_read_buffer: int = 65536,
         limit_write_buffer: int = 65536,
+        half_close: bool = False,
         tcp_user_timeout: float = 0,
         tcp_keepalive: int = 0,
         date_header: bool = True,
@@ -155,6 +156,7 @@ class Config:
         )
         self.limit_read_buffer = _amount("limit_read_buffer", limit_read_buffer)
         self.limit_write_buffer = _amount("limit_write_buffer", limit_write_buffer)
+        self.half_close = half_close
         self.tcp_user_timeout = _user_timeout(tcp_user_timeout)
         self.tcp_keepalive = _whole_number("tcp_keepalive", tcp_keepalive, 0, MOST_KEEPALIVE)
         self.date_header = date_header

@@ -174,6 +174,7 @@ class Server:
             state=lifespan.state,
             asgi_version=config.asgi_version,
             limits=config.limits,
+            half_close=config.half_close,
             date_header=config.date_header,
             server_header=config.server_header,
             extensions=config.extensions,

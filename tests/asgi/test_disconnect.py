@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Serve
-from tests.support.asgi import App, Notes, Receive, Scope, Send, respond
+from tests.support.asgi import App, Notes, Receive, Scope, Send, read_body, respond
 
 WAYS = pytest.mark.parametrize("how", ["fin", "close", "rst"])
 DISCONNECT = {"type": "http.disconnect"}
@@ -450,3 +450,85 @@ def test_many_clients_go_at_once(serve: Serve, notes: Notes, how: str) -> None:
         assert [notes.get() for _ in clients] == [DISCONNECT] * 50
         for client in clients:
             client.close()
+
+
+# ---- half-closed connections ------------------------------------------------------------------
+
+
+class Held:
+    """An application that takes nothing and answers nothing before its gate is open."""
+
+    def __init__(self, notes: Notes) -> None:
+        self.notes = notes
+        self.gate = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the size of the body, in so many digits as the path says."""
+        self.notes.put("in")
+        await self.gate.wait()
+        width = int(scope["path"][1:] or "1")
+        await respond(send, b"%0*d" % (width, len(await read_body(receive))))
+
+
+@pytest.mark.parametrize("size", [0, 10, 120_000])
+def test_a_client_that_ends_its_side_may_be_answered(serve: Serve, notes: Notes, size: int) -> None:
+    """Also where most of the body is still in the kernel, since reading is paused."""
+    app = Held(notes)
+    options: dict[str, Any] = {"half_close": True, "limit_read_buffer": 1000}
+    with serve(app, **options) as server, server.connect() as client:
+        client.send(UPLOAD % size + b"x" * size)
+        assert notes.get() == "in"
+        client.fin()
+        server.settle()
+        assert server.loop is not None
+        server.loop.call_soon_threadsafe(app.gate.set)
+        assert client.read_response().body == b"%d" % size
+        client.assert_closed()
+
+
+@pytest.mark.parametrize("mark", [1000, 65536])
+def test_all_that_was_sent_before_the_end_is_answered(
+    serve: Serve, notes: Notes, mark: int
+) -> None:
+    """More pipelined requests than the server reads at a time, and more answers than it may queue."""
+    app = Held(notes)
+    options: dict[str, Any] = {"half_close": True, "limit_read_buffer": mark}
+    with serve(app, **options) as server, server.connect(rcvbuf=4096) as client:
+        client.send(b"GET /4000 HTTP/1.1\r\nHost: h\r\n\r\n" * 3_500)
+        client.fin()
+        assert notes.get() == "in"
+        server.settle()
+        assert server.loop is not None
+        server.loop.call_soon_threadsafe(app.gate.set)
+        assert client.read_to_end().count(b"HTTP/1.1 200") == 3_500
+
+
+def test_half_a_request_is_not_waited_for(serve: Serve, notes: Notes) -> None:
+    with serve(collector(notes), half_close=True) as server, server.connect() as client:
+        client.send(UPLOAD % 10 + b"12345")
+        assert notes.get() == "in"
+        client.fin()
+        seen = notes.get()
+        assert seen[-1] == DISCONNECT
+        assert notes.get() == "out"
+
+
+@pytest.mark.parametrize("how", ["close", "rst"])
+def test_who_leaves_is_still_noticed(serve: Serve, notes: Notes, how: str) -> None:
+    """A reset at once, a close by the first bytes that nobody takes."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        listener = asyncio.create_task(till_disconnect(receive))
+        await send(dict(START))
+        notes.put("in")
+        while not listener.done():
+            await send({"type": "http.response.body", "body": b"tick", "more_body": True})
+            await asyncio.sleep(0)
+        notes.put(listener.result())
+
+    with serve(app, half_close=True) as server, server.connect() as client:
+        client.get()
+        assert notes.get() == "in"
+        client.leave(how)
+        assert notes.get() == [DISCONNECT]

@@ -66,6 +66,7 @@ def test_defaults_are_uvicorns() -> None:
         "limit_connection_requests": None,
         "limit_read_buffer": 65536,
         "limit_write_buffer": 65536,
+        "half_close": False,
         "tcp_user_timeout": 0,
         "tcp_keepalive": 0,
         "timeout_graceful_shutdown": None,
