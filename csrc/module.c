@@ -6,6 +6,7 @@
 
 #include "asgi/channel.h"
 #include "asgi/cycle.h"
+#include "asgi/disconnect.h"
 #include "asgi/finished.h"
 #include "asgi/wait.h"
 #include "loop/datagram.h"
@@ -27,6 +28,7 @@ module_exec(PyObject *module)
         cv_wait_setup_type,
         cv_channel_setup_types,
         cv_cycle_setup_type,
+        cv_disconnect_setup_type,
         cv_server_setup_type,
     };
     if (cv_state_init(PyModule_GetState(module)) < 0) {

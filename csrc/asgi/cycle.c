@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <structmember.h>
 
+#include "asgi/disconnect.h"
 #include "asgi/peer.h"
 #include "asgi/task.h"
 #include "asgi/wait.h"
@@ -137,7 +138,11 @@ log_access(CycleObject *cycle, unsigned status)
 void
 cv_cycle_log_access(CycleObject *cycle, unsigned status)
 {
-    if (cycle->service->access != NULL && cycle->conn != NULL && log_access(cycle, status) < 0) {
+    if (cycle->service->access == NULL || cycle->conn == NULL || cycle->logged) {
+        return;
+    }
+    cycle->logged = true;
+    if (log_access(cycle, status) < 0) {
         PyErr_WriteUnraisable(cycle->service->access);
     }
 }
@@ -157,6 +162,7 @@ static int
 cycle_clear(PyObject *op)
 {
     CycleObject *self = (CycleObject *)op;
+    cv_disconnect_end(self);
     Py_CLEAR(self->scope);
     Py_CLEAR(self->task);
     Py_CLEAR(self->method);

@@ -32,6 +32,7 @@ typedef struct {
 
     PyObject *scope;           /* strong, until the app is called */
     PyObject *task;            /* strong, from start to done */
+    PyObject *disconnect;      /* Disconnect, strong, until done; NULL where no client's leaving cancels anything */
 
     /* for the access log: strong, NULL without one */
     PyObject *method;          /* str */
@@ -58,7 +59,8 @@ typedef struct {
     bool disconnected;         /* the client left before the answer was complete */
     bool started;              /* http.response.start was accepted */
     bool trailers_due;         /* http.response.trailers were announced and did not end */
-    bool timed_out;            /* its time was over before the answer was complete */
+    bool cancelled;            /* the server cancelled its task, which it does once */
+    bool logged;               /* its access log line is written */
     bool complete;             /* the final http.response.body was accepted, or the answer was given up */
 } CycleObject;
 
@@ -83,7 +85,7 @@ cv_cycle_complete(CycleObject *cycle)
 /* Wakes what waits in receive, or in send. -1: set_result failed (an exception is set). */
 int cv_cycle_wake(CycleObject *cycle, cv_list_t *waiters);
 
-/* Writes the access log line. `status` is what the response starts with. A log that raises is reported as
+/* Writes the access log line, if none was. `status` is what the response starts with. A log that raises is reported as
  * unraisable: it is not the application's failure. */
 void cv_cycle_log_access(CycleObject *cycle, unsigned status);
 

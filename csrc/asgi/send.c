@@ -75,6 +75,39 @@ take_after_body(CycleObject *cycle, const cv_message_t *message)
     return -1;
 }
 
+/* True when nothing of the answer follows the message; -1 with an exception. */
+static int
+is_last(CycleObject *cycle, const cv_message_t *message)
+{
+    cv_service_t *service = cycle->service;
+    const cv_names_t *names = &service->state->names;
+    PyObject *type = message->type;
+    bool is_file = cv_message_says(type, names->http_response_pathsend);
+    int more = 1;
+    if (cv_message_says(type, names->http_response_trailers)) {
+        cv_message_extra_t extra;
+        cv_message_read_extra(message, names, &extra);
+        more = cv_send_more(extra.more_trailers);
+    } else if (!cycle->trailers_due
+               && (is_file || cv_message_is(type, names->http_response_body, &service->body_text)
+                   || cv_message_says(type, names->http_response_zerocopysend))) {
+        more = is_file ? 0 : cv_send_more(message->more_body);
+    }
+    return more < 0 ? -1 : !more;
+}
+
+/* Nobody reads the message. The last one ends the answer all the same: what the application does behind it is not done
+ * for its client. */
+static int
+drop_message(CycleObject *cycle, const cv_message_t *message)
+{
+    int last = is_last(cycle, message);
+    if (last > 0) {
+        cv_cycle_complete(cycle);
+    }
+    return last < 0 ? -1 : (int)cv_send_to_nobody(cycle);
+}
+
 /* Takes one message: a took_t, or -1 with an exception set. */
 static int
 take_message(CycleObject *cycle, const cv_message_t *message, cv_opening_t *opening)
@@ -84,7 +117,7 @@ take_message(CycleObject *cycle, const cv_message_t *message, cv_opening_t *open
         return -1;
     }
     if (cycle->disconnected) {
-        return cv_send_to_nobody(cycle);
+        return drop_message(cycle, message);
     }
     if (cycle->complete || (cycle->trailers_due && cv_conn_awaits_trailers(cycle->conn))) {
         return take_after_body(cycle, message);

@@ -2,6 +2,7 @@
 #include "asgi/service.h"
 
 #include "asgi/cycle.h"
+#include "asgi/disconnect.h"
 #include "asgi/peer.h"
 #include "asgi/report.h"
 #include "asgi/scope.h"
@@ -81,7 +82,8 @@ on_head(cv_conn_t *conn, const cv_h1_head_t *head)
     cycle->route = cv_batch_route(cv_h1_span(head, head->path, head->path_len));
     conn->request = cycle;
     cycle->scope = cv_scope_build(service, conn, head, cycle);
-    if (cycle->scope == NULL) {
+    if (cycle->scope == NULL
+        || (service->cancels && cv_disconnect_add(cycle, cv_h1_span(head, head->method, head->method_len)) < 0)) {
         PyErr_WriteUnraisable(service->server);
         cv_cycle_detach(cycle);
         drop_queued(cycle);
@@ -188,13 +190,24 @@ on_drain(cv_conn_t *conn)
     cv_service_wake(cycle->service);
 }
 
+/* 499 stands for an answer that has no reader, as in other servers' logs. */
+static void
+let_client_go(CycleObject *cycle)
+{
+    Py_INCREF(cycle);
+    cv_cycle_log_access(cycle, 499);
+    cv_cycle_disconnect(cycle);
+    cv_disconnect_begin(cycle);
+    Py_DECREF(cycle);
+}
+
 static void
 on_gone(cv_conn_t *conn)
 {
     cv_service_t *service = service_of(conn);
     cv_service_enter(service);
     if (conn->request != NULL) {
-        cv_cycle_disconnect(conn->request);
+        let_client_go(conn->request);
     }
     cv_peer_free(conn->app);
     conn->app = NULL;
@@ -206,7 +219,9 @@ on_refused(cv_conn_t *conn, unsigned status, const char *rule)
 {
     cv_service_t *service = service_of(conn);
     cv_service_enter(service);
-    (void)status; /* what is answered is the connection's affair, the log names the rule */
+    if (conn->request != NULL && status != 0) {
+        cv_cycle_log_access(conn->request, status);
+    }
     cv_report_format(service, CV_LOG_WARNING, "Invalid HTTP request received. (%s)", rule);
 }
 
@@ -235,11 +250,15 @@ on_batch(cv_conn_env_t *env)
 }
 
 static void
-on_request_due(cv_conn_env_t *env)
+on_due(cv_conn_env_t *env, cv_deadline_t *deadline)
 {
     cv_service_t *service = CV_CONTAINER_OF(env, cv_service_t, env);
     cv_service_enter(service);
-    cv_timeout_end(service);
+    if (deadline->kind == CV_CONN_DISCONNECT) {
+        cv_disconnect_on_due(deadline);
+    } else {
+        cv_timeout_end(service);
+    }
 }
 
 static void
@@ -261,7 +280,7 @@ const cv_conn_ops_t cv_service_conn_ops = {
     .on_cut = on_cut,
     .release = release,
     .on_batch = on_batch,
-    .on_request_due = on_request_due,
+    .on_due = on_due,
     .on_room = on_room,
 };
 

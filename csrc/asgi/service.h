@@ -63,6 +63,9 @@ struct cv_service {
     cv_access_log_t *access_log; /* of `access`, borrowed; NULL when that is a callable or NULL */
     uint32_t limit_concurrency; /* connections or requests at which another request gets 503 */
     uint32_t limit_requests;    /* requests under way at which another one gets 503 */
+    uint64_t cancel_grace;      /* ms from a client's leaving to the cancellation of its request */
+    bool cancels;               /* ... which is done at all */
+    bool cancels_unsafe;        /* ... also to requests that may change something */
     bool app_is_coroutine_function; /* calling it runs no user code, so no context needs to be entered */
 
     /* working state */
@@ -72,6 +75,7 @@ struct cv_service {
     unsigned open_count;        /* length of both lists */
     unsigned under_way;         /* those of them whose answer is not complete */
     uint64_t total;             /* complete responses */
+    uint64_t cancel_ignored;    /* requests that went on though they were cancelled, since their client was gone */
     cv_deadline_t request_deadline; /* of the first open cycle that has a time limit */
     uint64_t flushes;           /* rounds whose output was written: no step spans two */
     cv_batch_t batch;

@@ -2,6 +2,7 @@
 #include "asgi/task.h"
 
 #include "asgi/channel.h"
+#include "asgi/disconnect.h"
 #include "asgi/report.h"
 #include "asgi/timeout.h"
 #include "py/errors.h"
@@ -176,6 +177,7 @@ close_cycle(CycleObject *cycle)
 {
     cv_service_t *service = cycle->service;
     Py_CLEAR(cycle->task);
+    cv_disconnect_end(cycle);
     cv_list_remove(&cycle->node);
     service->open_count--;
     cv_cycle_complete(cycle);
@@ -219,7 +221,13 @@ follow_task(CycleObject *cycle, PyObject *task, PyObject *context)
     if (done == Py_True) {
         return settle(cycle, task, context);
     }
-    return done == NULL || watch_task(cycle, task, context) < 0 ? abandon(cycle, context) : 0;
+    if (done == NULL || watch_task(cycle, task, context) < 0) {
+        return abandon(cycle, context);
+    }
+    if (cycle->disconnected) {
+        cv_disconnect_begin(cycle); /* the client went before there was a task to cancel */
+    }
+    return 0;
 }
 
 int
@@ -241,6 +249,24 @@ cv_task_start(CycleObject *cycle)
     Py_XDECREF(task);
     Py_XDECREF(context);
     return status;
+}
+
+void
+cv_task_cancel(CycleObject *cycle, PyObject *message)
+{
+    cv_state_t *state = cycle->service->state;
+    PyObject *args[] = {Py_XNewRef(cycle->task), message};
+    cycle->cancelled = true;
+    if (args[0] == NULL) {
+        return;
+    }
+    PyObject *done = PyObject_VectorcallMethod(state->names.cancel, args, 1,
+                                               message == NULL ? NULL : state->msg_kwnames);
+    if (done == NULL) {
+        PyErr_WriteUnraisable(args[0]);
+    }
+    Py_XDECREF(done);
+    Py_DECREF(args[0]);
 }
 
 PyObject *

@@ -17,6 +17,9 @@
  * this returns. The cycle was queued; it is open or over afterwards. */
 int cv_task_start(CycleObject *cycle);
 
+/* Cancels the task, if there is one, with a message (borrowed) or NULL. What it raises is reported as unraisable. */
+void cv_task_cancel(CycleObject *cycle, PyObject *message);
+
 /* cycle(task): the done callback of the task. */
 PyObject *cv_task_done(PyObject *cycle, PyObject *const *args, size_t nargsf, PyObject *kwnames);
 

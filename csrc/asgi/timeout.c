@@ -2,6 +2,7 @@
 #include "asgi/timeout.h"
 
 #include "asgi/report.h"
+#include "asgi/task.h"
 
 void
 cv_timeout_set(CycleObject *cycle, uint64_t duration)
@@ -31,33 +32,21 @@ end_answer(CycleObject *cycle)
     cv_service_wake(service);
 }
 
-static void
-cancel(CycleObject *cycle)
-{
-    PyObject *task = Py_XNewRef(cycle->task);
-    PyObject *done = task == NULL ? NULL : PyObject_CallMethodNoArgs(task, cycle->service->state->names.cancel);
-    if (task != NULL && done == NULL) {
-        PyErr_WriteUnraisable(task);
-    }
-    Py_XDECREF(done);
-    Py_XDECREF(task);
-}
-
 /* What runs on behind a complete answer has no limit, and nobody is cancelled twice. */
 static void
 end_request(CycleObject *cycle)
 {
-    if (cycle->complete || cycle->timed_out) {
+    if (cycle->complete || cycle->cancelled) {
         return;
     }
-    cycle->timed_out = true;
+    cycle->cancelled = true; /* before its client is let go, which is a reason to cancel too */
     cycle->service->env.limited[CV_TIMEOUT_REQUEST]++;
     if (cycle->conn != NULL) {
         end_answer(cycle);
     }
     cv_report(cycle->service, CV_LOG_WARNING, "Request cancelled. (answer not complete within --timeout-request)",
               NULL);
-    cancel(cycle);
+    cv_task_cancel(cycle, NULL);
 }
 
 void

@@ -40,7 +40,8 @@ enum {
     CV_CONN_UNREAD_BODY, /* an unread request body that nobody waits for after the answer is complete: close */
     CV_CONN_LINGER,      /* after our last byte, until the peer closes: close */
     CV_CONN_WRITE,       /* the peer takes no byte of what is queued: reset */
-    CV_CONN_REQUEST,     /* one request as the layer above sees it: on_request_due. 0 (off) by default */
+    CV_CONN_REQUEST,     /* one request as the layer above sees it: on_due. 0 (off) by default */
+    CV_CONN_DISCONNECT,  /* what the layer above does about a client that is gone: on_due; it has no one duration */
 };
 
 typedef struct cv_conn cv_conn_t;
@@ -75,8 +76,9 @@ typedef struct {
     /* [poll] `batch` requests were handed up in this poll and nothing was flushed since: the callee may run them and
      * flush before more is read. May be NULL. */
     void (*on_batch)(cv_conn_env_t *env);
-    /* [poll] A deadline of the layer above's own, of the kind CV_CONN_REQUEST, is due. May be NULL if it sets none. */
-    void (*on_request_due)(cv_conn_env_t *env);
+    /* [poll] A deadline of the layer above's own, of the kind CV_CONN_REQUEST or later, is due. May be NULL if it sets
+     * none. */
+    void (*on_due)(cv_conn_env_t *env, cv_deadline_t *deadline);
     /* [poll] There are fewer connections than conn_limit again. May be NULL. */
     void (*on_room)(cv_conn_env_t *env);
 } cv_conn_ops_t;

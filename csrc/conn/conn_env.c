@@ -24,6 +24,8 @@ enum {
     BATCH = 64,
 };
 
+_Static_assert(CV_CONN_DISCONNECT < CV_DEADLINE_KINDS, "each kind of deadline has a place for its duration");
+
 static void on_due(cv_deadlines_t *deadlines, cv_deadline_t *deadline);
 
 static void
@@ -241,9 +243,9 @@ end_write(cv_conn_t *conn)
 static void
 on_due(cv_deadlines_t *deadlines, cv_deadline_t *deadline)
 {
-    if (deadline->kind == CV_CONN_REQUEST) {
+    if (deadline->kind >= CV_CONN_REQUEST) {
         cv_conn_env_t *env = CV_CONTAINER_OF(deadlines, cv_conn_env_t, deadlines);
-        env->ops->on_request_due(env);
+        env->ops->on_due(env, deadline);
         return;
     }
     cv_conn_t *conn = CV_CONTAINER_OF(deadline, cv_conn_t, deadline);

@@ -23,6 +23,8 @@
 enum { CV_DEADLINE_KINDS = 8,   /* each with a duration of its own */
        CV_DEADLINE_LISTS = 128 };  /* ticks of the wheel: a deadline that is farther away is looked at in between */
 
+#define CV_DEADLINES_MOST 1e9 /* seconds: no option asks for more */
+
 typedef struct {
     cv_list_t node; /* in the list of `tick`, whether it is set or not */
     uint64_t due;   /* loop time in milliseconds */
@@ -62,6 +64,13 @@ void cv_deadline_set(cv_deadlines_t *deadlines, cv_deadline_t *deadline, unsigne
 
 /* The milliseconds of the loop's clock now, which it looks at once a turn only. */
 uint64_t cv_deadlines_now(void);
+
+/* Seconds as milliseconds, rounded up. */
+static inline uint64_t
+cv_deadlines_milliseconds(double seconds)
+{
+    return (uint64_t)(seconds * 1000.0 + 0.999);
+}
 
 /* The same for a time on the loop's clock. */
 void cv_deadline_set_at(cv_deadlines_t *deadlines, cv_deadline_t *deadline, unsigned kind, uint64_t due);

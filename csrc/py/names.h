@@ -56,6 +56,8 @@
     X(set_result, "set_result")                                  \
     X(cancel, "cancel")                                          \
     X(msg, "msg")                                                \
+    X(client_disconnected, "client disconnected")                \
+    X(cuvee_disconnect, "cuvee.disconnect")                      \
     X(context, "context")                                        \
     X(loop, "loop")                                              \
     X(eager_start, "eager_start")                                \

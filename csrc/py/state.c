@@ -42,7 +42,8 @@ make_constants(cv_state_t *state)
         return -1;
     }
     state->context_kwnames = PyTuple_Pack(1, names->context);
-    return state->context_kwnames == NULL ? -1 : 0;
+    state->msg_kwnames = PyTuple_Pack(1, names->msg);
+    return state->context_kwnames == NULL || state->msg_kwnames == NULL ? -1 : 0;
 }
 
 /* The C function of an unbound method that takes no argument; NULL without an exception when it is none. */
@@ -101,6 +102,7 @@ cv_state_traverse(cv_state_t *state, visitproc visit, void *arg)
     Py_VISIT(state->send_type);
     Py_VISIT(state->wait_type);
     Py_VISIT(state->cycle_type);
+    Py_VISIT(state->disconnect_type);
     Py_VISIT(state->server_type);
     return 0;
 }
@@ -121,6 +123,7 @@ cv_state_clear(cv_state_t *state)
     Py_CLEAR(state->body_template);
     Py_CLEAR(state->finished);
     Py_CLEAR(state->context_kwnames);
+    Py_CLEAR(state->msg_kwnames);
     Py_CLEAR(state->task_type);
     Py_CLEAR(state->finished_type);
     Py_CLEAR(state->pause_type);
@@ -128,6 +131,7 @@ cv_state_clear(cv_state_t *state)
     Py_CLEAR(state->send_type);
     Py_CLEAR(state->wait_type);
     Py_CLEAR(state->cycle_type);
+    Py_CLEAR(state->disconnect_type);
     Py_CLEAR(state->server_type);
 }
 

@@ -33,6 +33,7 @@ typedef struct {
     PyObject *body_template;    /* {"type": "http.request", "body": b"", "more_body": False} */
     PyObject *finished;         /* the awaitable that is finished already */
     PyObject *context_kwnames;  /* ("context",) */
+    PyObject *msg_kwnames;      /* ("msg",) */
 
     /* asyncio */
     PyObject *task_type;        /* asyncio.Task */
@@ -52,6 +53,7 @@ typedef struct {
     PyTypeObject *send_type;
     PyTypeObject *wait_type;
     PyTypeObject *cycle_type;
+    PyTypeObject *disconnect_type;
     PyTypeObject *server_type;
 } cv_state_t;
 

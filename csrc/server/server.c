@@ -5,6 +5,7 @@
 #include <structmember.h>
 
 #include "asgi/cycle.h"
+#include "asgi/disconnect.h"
 #include "server/in_foreign_loop.h"
 #include "server/on_cuvee_loop.h"
 #include "server/server_limits.h"
@@ -22,6 +23,7 @@ drop_cycles(cv_list_t *cycles)
         cv_list_remove(&cycle->node);
         cycle->service->open_count--;
         cv_cycle_complete(cycle);
+        cv_disconnect_end(cycle);
         Py_CLEAR(cycle->task);
         Py_DECREF(cycle);
     }
@@ -257,19 +259,21 @@ server_cancel_requests(PyObject *op, PyObject *message)
         Py_XDECREF(tasks);
         return NULL;
     }
-    PyObject *kwnames = PyTuple_Pack(1, service->state->names.msg);
+    for (cv_list_t *node = service->open.next; node != &service->open; node = node->next) {
+        CV_CONTAINER_OF(node, CycleObject, node)->cancelled = true; /* for no other reason afterwards */
+    }
     Py_ssize_t count = PySet_GET_SIZE(tasks);
     PyObject *task;
-    while (kwnames != NULL && (task = PyIter_Next(iterator)) != NULL) {
+    while ((task = PyIter_Next(iterator)) != NULL) {
         PyObject *args[] = {task, message};
-        PyObject *done = PyObject_VectorcallMethod(service->state->names.cancel, args, 1, kwnames);
+        PyObject *done = PyObject_VectorcallMethod(service->state->names.cancel, args, 1,
+                                                   service->state->msg_kwnames);
         Py_DECREF(task);
         if (done == NULL) {
             break;
         }
         Py_DECREF(done);
     }
-    Py_XDECREF(kwnames);
     Py_DECREF(iterator);
     Py_DECREF(tasks);
     return PyErr_Occurred() ? NULL : PyLong_FromSsize_t(count);
@@ -291,6 +295,12 @@ static PyObject *
 server_get_total_requests(PyObject *op, void *Py_UNUSED(closure))
 {
     return PyLong_FromUnsignedLongLong(((ServerObject *)op)->service.total);
+}
+
+static PyObject *
+server_get_cancel_ignored(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLongLong(((ServerObject *)op)->service.cancel_ignored);
 }
 
 static PyObject *
@@ -317,6 +327,8 @@ static PyGetSetDef server_getset[] = {
     {"total_requests", server_get_total_requests, NULL, "The number of complete responses so far.", NULL},
     {"limited", server_get_limited, NULL,
      "How often each limit ended a request or a connection so far: a new dict, by the name of the option.", NULL},
+    {"cancel_ignored", server_get_cancel_ignored, NULL,
+     "How many requests went on after they had been cancelled, since their client was gone.", NULL},
     {"tasks", server_get_tasks, NULL, "A new set of the tasks of the open requests.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
@@ -329,13 +341,14 @@ static PyMemberDef server_members[] = {
 
 PyDoc_STRVAR(server_doc,
              "Server(app, loop, *, root_path=\"\", state=None, asgi_version=\"3.0\", limits=None,\n"
-             "       half_close=False, date_header=True, server_header=True, extensions=(), access_log=None,\n"
-             "       log)\n--\n\n"
+             "       cancel_grace=None, cancel_unsafe=True, half_close=False, date_header=True,\n"
+             "       server_header=True, extensions=(), access_log=None, log)\n--\n\n"
              "One ASGI application served over HTTP/1.1 on one event loop.\n\n"
              "Requests run in a copy of the contextvars context that is current now. `state` is copied into each\n"
-             "scope. `limits` are numbers by the names of Config's options. `half_close`: a client that ends what it\n"
-             "sends has not left. `extensions` are the names of those of\n"
-             "http.response that are offered: early_hint, trailers, pathsend, zerocopysend. `access_log` is an\n"
+             "scope. `limits` are numbers by the names of Config's options. `cancel_grace` is how many seconds after\n"
+             "its client left a request is cancelled, None: never; `cancel_unsafe`: also one whose method is not\n"
+             "safe. `half_close`: a client that ends what it sends has not left. `extensions` are the names of those\n"
+             "of http.response that are offered: early_hint, trailers, pathsend, zerocopysend. `access_log` is an\n"
              "AccessLog, or is called with client, method, target, version and status. `log` is called with a level\n"
              "number of logging's, a message and an exception or None. Use from the loop's thread only; close() it in\n"
              "the end.");

@@ -19,7 +19,6 @@ typedef struct {
 } option_t;
 
 #define IN_SERVICE(field) offsetof(cv_service_t, field)
-#define MOST_SECONDS 1e9
 #define MOST_BYTES 1073741824.0
 #define MOST_THINGS MOST_BYTES
 #define MOST_OF_ALL 9007199254740992.0 /* up to here a double counts by ones */
@@ -36,13 +35,13 @@ static const option_t options[] = {
     {"limit_connection_requests", AS_UINT32, IN_SERVICE(env.request_limit), 1, MOST_THINGS},
     {"limit_read_buffer", AS_SIZE, IN_SERVICE(env.read_high), 1, MOST_BYTES},
     {"limit_write_buffer", AS_SIZE, IN_SERVICE(env.write_high), 1, MOST_BYTES},
-    {"timeout_head", AS_DEADLINE, CV_CONN_HEAD, 0, MOST_SECONDS},
-    {"timeout_keep_alive", AS_DEADLINE, CV_CONN_KEEP_ALIVE, 0, MOST_SECONDS},
-    {"timeout_body", AS_DEADLINE, CV_CONN_BODY, 0, MOST_SECONDS},
-    {"timeout_unread_body", AS_DEADLINE, CV_CONN_UNREAD_BODY, 0, MOST_SECONDS},
-    {"timeout_linger", AS_DEADLINE, CV_CONN_LINGER, 0, MOST_SECONDS},
-    {"timeout_write", AS_DEADLINE, CV_CONN_WRITE, 0, MOST_SECONDS},
-    {"timeout_request", AS_DEADLINE, CV_CONN_REQUEST, 0, MOST_SECONDS},
+    {"timeout_head", AS_DEADLINE, CV_CONN_HEAD, 0, CV_DEADLINES_MOST},
+    {"timeout_keep_alive", AS_DEADLINE, CV_CONN_KEEP_ALIVE, 0, CV_DEADLINES_MOST},
+    {"timeout_body", AS_DEADLINE, CV_CONN_BODY, 0, CV_DEADLINES_MOST},
+    {"timeout_unread_body", AS_DEADLINE, CV_CONN_UNREAD_BODY, 0, CV_DEADLINES_MOST},
+    {"timeout_linger", AS_DEADLINE, CV_CONN_LINGER, 0, CV_DEADLINES_MOST},
+    {"timeout_write", AS_DEADLINE, CV_CONN_WRITE, 0, CV_DEADLINES_MOST},
+    {"timeout_request", AS_DEADLINE, CV_CONN_REQUEST, 0, CV_DEADLINES_MOST},
 };
 
 enum { OPTIONS = sizeof options / sizeof options[0] };
@@ -59,19 +58,13 @@ find_option(PyObject *name)
     return NULL;
 }
 
-static uint64_t
-to_milliseconds(double seconds)
-{
-    return (uint64_t)(seconds * 1000.0 + 0.999);
-}
-
 static void
 store(cv_service_t *service, const option_t *option, double value)
 {
     char *place = (char *)service + option->where;
     switch (option->kind) {
     case AS_DEADLINE:
-        cv_deadlines_configure(&service->env.deadlines, (unsigned)option->where, to_milliseconds(value));
+        cv_deadlines_configure(&service->env.deadlines, (unsigned)option->where, cv_deadlines_milliseconds(value));
         break;
     case AS_UINT32:
         *(uint32_t *)place = (uint32_t)value;

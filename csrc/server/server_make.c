@@ -84,28 +84,31 @@ make_dicts(cv_service_t *service, const char *asgi_version, PyObject *state)
 }
 
 typedef struct {
-    PyObject *app, *loop, *root_path, *state, *limits, *extensions, *access, *log;
+    PyObject *app, *loop, *root_path, *state, *limits, *cancel_grace, *extensions, *access, *log;
     const char *asgi_version;
-    int half_close, date_header, server_header;
+    int cancel_unsafe, half_close, date_header, server_header;
 } server_args_t;
 
 static int
 parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
 {
     static char *keywords[] = {"app", "loop", "root_path", "state", "asgi_version", "limits",
-                               "half_close", "date_header", "server_header", "extensions", "access_log", "log", NULL};
+                               "cancel_grace", "cancel_unsafe", "half_close", "date_header", "server_header",
+                               "extensions", "access_log", "log", NULL};
     *out = (server_args_t){
         .state = Py_None,
         .limits = Py_None,
+        .cancel_grace = Py_None,
+        .cancel_unsafe = 1,
         .access = Py_None,
         .asgi_version = "3.0",
         .date_header = 1,
         .server_header = 1,
     };
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsOpppOOO:Server", keywords, &out->app, &out->loop,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsOOppppOOO:Server", keywords, &out->app, &out->loop,
                                      &out->root_path, &out->state, &out->asgi_version, &out->limits,
-                                     &out->half_close, &out->date_header, &out->server_header, &out->extensions,
-                                     &out->access, &out->log)) {
+                                     &out->cancel_grace, &out->cancel_unsafe, &out->half_close, &out->date_header,
+                                     &out->server_header, &out->extensions, &out->access, &out->log)) {
         return -1;
     }
     if (out->log == NULL || !PyCallable_Check(out->log)) {
@@ -120,6 +123,27 @@ parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
         PyErr_SetString(PyExc_TypeError, "limits must be a dict or None");
         return -1;
     }
+    return 0;
+}
+
+/* None leaves the requests of clients that are gone alone. */
+static int
+set_cancelling(cv_service_t *service, PyObject *grace, bool unsafe)
+{
+    if (grace == Py_None) {
+        return 0;
+    }
+    double seconds = PyFloat_AsDouble(grace);
+    if (PyErr_Occurred()) {
+        return -1;
+    }
+    if (!(seconds >= 0 && seconds <= CV_DEADLINES_MOST)) {
+        PyErr_Format(PyExc_ValueError, "cancel_grace is out of range: %R", grace);
+        return -1;
+    }
+    service->cancels = true;
+    service->cancels_unsafe = unsafe;
+    service->cancel_grace = cv_deadlines_milliseconds(seconds);
     return 0;
 }
 
@@ -186,7 +210,9 @@ cv_server_make(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     /* From here on the server keeps itself alive, until libuv has let go of its parts. */
     Py_INCREF(self);
     self->is_open = true;
-    if (cv_server_limits_set(self, parsed.limits) < 0 || take_references(self, &parsed) < 0
+    if (cv_server_limits_set(self, parsed.limits) < 0
+        || set_cancelling(&self->service, parsed.cancel_grace, parsed.cancel_unsafe) < 0
+        || take_references(self, &parsed) < 0
         || (self->is_foreign && cv_server_enter_foreign_loop(self) < 0)) {
         cv_server_close(self);
         Py_DECREF(self);

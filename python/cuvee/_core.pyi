@@ -39,6 +39,8 @@ class Server:
     @property
     def limited(self) -> dict[str, int]: ...
     @property
+    def cancel_ignored(self) -> int: ...
+    @property
     def tasks(self) -> set[asyncio.Task[None]]: ...
     def __new__(
         cls,
@@ -49,6 +51,8 @@ class Server:
         state: dict[str, Any] | None = None,
         asgi_version: str = "3.0",
         limits: dict[str, float] | None = None,
+        cancel_grace: float | None = None,
+        cancel_unsafe: bool = True,
         half_close: bool = False,
         date_header: bool = True,
         server_header: bool = True,
@@ -72,6 +76,11 @@ class Cycle:
     @property
     def task(self) -> asyncio.Task[None] | None: ...
     def __call__(self, task: asyncio.Task[None], /) -> None: ...
+
+@final
+class Disconnect:
+    def shield(self) -> None: ...
+    def cancel_after(self, seconds: float, /) -> None: ...
 
 @final
 class Receive:

@@ -361,6 +361,20 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 def _add_disconnects(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("clients that leave or vanish")
     group.add_argument(
+        "--on-disconnect",
+        default="notify",
+        metavar="POLICY",
+        help="what becomes of a request whose client leaves before its answer is complete; "
+        "notify: it is told, and goes on; cancel: its task is cancelled; cancel:SECONDS: so "
+        "long after it was told",
+    )
+    group.add_argument(
+        "--cancel-methods",
+        choices=("all", "safe"),
+        default="all",
+        help="which requests that is done to; safe: GET, HEAD, OPTIONS and QUERY only",
+    )
+    group.add_argument(
         "--half-close",
         action=argparse.BooleanOptionalAction,
         default=False,

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from cuvee.lifespan import Lifespan
 
 LifespanType = Literal["auto", "on", "off"]
+CancelMethodsType = Literal["all", "safe"]
 
 LIFESPAN_MODES: tuple[str, ...] = get_args(LifespanType)
+CANCEL_METHODS: tuple[str, ...] = get_args(CancelMethodsType)
 STARTUP_FAILURE = 3
 """The exit code of a server that could not start."""
 
@@ -104,6 +106,8 @@ class Config:
         limit_connection_requests: int | None = None,
         limit_read_buffer: int = 65536,
         limit_write_buffer: int = 65536,
+        on_disconnect: str = "notify",
+        cancel_methods: CancelMethodsType = "all",
         half_close: bool = False,
         tcp_user_timeout: float = 0,
         tcp_keepalive: int = 0,
@@ -156,6 +160,10 @@ class Config:
         )
         self.limit_read_buffer = _amount("limit_read_buffer", limit_read_buffer)
         self.limit_write_buffer = _amount("limit_write_buffer", limit_write_buffer)
+        self.on_disconnect = on_disconnect
+        self.cancel_grace = _cancel_grace(on_disconnect)
+        """Seconds from a client's leaving to the cancellation of its request; None: never."""
+        self.cancel_methods = cancel_methods
         self.half_close = half_close
         self.tcp_user_timeout = _user_timeout(tcp_user_timeout)
         self.tcp_keepalive = _whole_number("tcp_keepalive", tcp_keepalive, 0, MOST_KEEPALIVE)
@@ -166,6 +174,9 @@ class Config:
         if lifespan not in LIFESPAN_MODES:
             modes = ", ".join(LIFESPAN_MODES)
             raise ValueError(f"lifespan must be one of {modes}, not {lifespan!r}")
+        if cancel_methods not in CANCEL_METHODS:
+            methods = ", ".join(CANCEL_METHODS)
+            raise ValueError(f"cancel_methods must be one of {methods}, not {cancel_methods!r}")
         self.loaded = False
         self.loaded_app: Any = None
         self.configure_logging()
@@ -353,6 +364,23 @@ def _seconds(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e9:
         raise ValueError(f"{name} must be a number of seconds, not {value!r}")
     return value
+
+
+def _cancel_grace(value: object) -> float | None:
+    """Read `on_disconnect`: None for notify, else the seconds before a cancellation."""
+    if value == "notify":
+        return None
+    if value == "cancel":
+        return 0
+    policy, _, seconds = value.partition(":") if isinstance(value, str) else ("", "", "")
+    try:
+        if policy != "cancel":
+            raise ValueError
+        return _seconds("on_disconnect", float(seconds))
+    except ValueError:
+        raise ValueError(
+            f"on_disconnect must be notify, cancel or cancel:SECONDS, not {value!r}"
+        ) from None
 
 
 def _user_timeout(value: object) -> float:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import IO, TYPE_CHECKING, Any
 
-from cuvee.config import EXTENSIONS, STARTUP_FAILURE, Config, LifespanType
+from cuvee.config import EXTENSIONS, STARTUP_FAILURE, CancelMethodsType, Config, LifespanType
 from cuvee.logging import LOGGING_CONFIG
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def run(
     limit_connection_requests: int | None = None,
     limit_read_buffer: int = 65536,
     limit_write_buffer: int = 65536,
+    on_disconnect: str = "notify",
+    cancel_methods: CancelMethodsType = "all",
     half_close: bool = False,
     tcp_user_timeout: float = 0,
     tcp_keepalive: int = 0,
@@ -104,6 +106,8 @@ def run(
             limit_connection_requests=limit_connection_requests,
             limit_read_buffer=limit_read_buffer,
             limit_write_buffer=limit_write_buffer,
+            on_disconnect=on_disconnect,
+            cancel_methods=cancel_methods,
             half_close=half_close,
             tcp_user_timeout=tcp_user_timeout,
             tcp_keepalive=tcp_keepalive,

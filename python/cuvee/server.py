@@ -174,6 +174,8 @@ class Server:
             state=lifespan.state,
             asgi_version=config.asgi_version,
             limits=config.limits,
+            cancel_grace=config.cancel_grace,
+            cancel_unsafe=config.cancel_methods == "all",
             half_close=config.half_close,
             date_header=config.date_header,
             server_header=config.server_header,

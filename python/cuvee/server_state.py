@@ -32,6 +32,7 @@ class ServerState:
         self.connections = ConnectionCount(self)
         self._total_requests = 0
         self._limited: dict[str, int] = {}
+        self._cancel_ignored = 0
 
     @property
     def total_requests(self) -> int:
@@ -48,6 +49,13 @@ class ServerState:
         return dict(self._limited)
 
     @property
+    def cancel_ignored(self) -> int:
+        """How many requests have gone on after they were cancelled, since their client was gone."""
+        if self.core is not None:
+            self._cancel_ignored = self.core.cancel_ignored
+        return self._cancel_ignored
+
+    @property
     def tasks(self) -> set[asyncio.Task[None]]:
         """The tasks of the requests that are being served."""
         return self.core.tasks if self.core is not None else set()
@@ -56,6 +64,7 @@ class ServerState:
         """Let the C server go; the totals stay."""
         self._total_requests = self.total_requests
         self._limited = self.limited
+        self._cancel_ignored = self.cancel_ignored
         self.core = None
 
 

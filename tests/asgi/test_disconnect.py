@@ -403,8 +403,9 @@ class Token:
 
 @WAYS
 @pytest.mark.parametrize("point", ["body", "response", "stream"])
-def test_nothing_is_left(serve: Serve, notes: Notes, how: str, point: str) -> None:
-    """The request's objects are gone once its task has ended."""
+@pytest.mark.parametrize("policy", ["notify", "cancel"])
+def test_nothing_is_left(serve: Serve, notes: Notes, how: str, point: str, policy: str) -> None:
+    """The request's objects are gone once its task has ended, and wait for no keep-alive time."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/check":
@@ -419,10 +420,15 @@ def test_nothing_is_left(serve: Serve, notes: Notes, how: str, point: str) -> No
             await send(dict(START))
             await send({"type": "http.response.body", "body": b"part", "more_body": True})
         notes.put(weakref.ref(token))
-        await listener
-        notes.put("out")
+        try:
+            await listener
+        finally:
+            notes.put("out")
 
-    with serve(app, timeout_keep_alive=60) as server, server.connect() as client:
+    with (
+        serve(app, timeout_keep_alive=60, on_disconnect=policy) as server,
+        server.connect() as client,
+    ):
         client.send(UPLOAD % (10 if point == "body" else 0))
         token = notes.get()
         client.leave(how)
@@ -470,11 +476,18 @@ class Held:
         await respond(send, b"%0*d" % (width, len(await read_body(receive))))
 
 
+@pytest.mark.parametrize("policy", ["notify", "cancel"])
 @pytest.mark.parametrize("size", [0, 10, 120_000])
-def test_a_client_that_ends_its_side_may_be_answered(serve: Serve, notes: Notes, size: int) -> None:
+def test_a_client_that_ends_its_side_may_be_answered(
+    serve: Serve, notes: Notes, size: int, policy: str
+) -> None:
     """Also where most of the body is still in the kernel, since reading is paused."""
     app = Held(notes)
-    options: dict[str, Any] = {"half_close": True, "limit_read_buffer": 1000}
+    options: dict[str, Any] = {
+        "half_close": True,
+        "limit_read_buffer": 1000,
+        "on_disconnect": policy,
+    }
     with serve(app, **options) as server, server.connect() as client:
         client.send(UPLOAD % size + b"x" * size)
         assert notes.get() == "in"

@@ -85,6 +85,31 @@ async def stuck_and_cancelled(scope: Scope, receive: Receive, send: Send) -> Non
     await till_disconnect(receive)
 
 
+async def wait_cancelled(scope: Scope, receive: Receive, send: Send) -> None:
+    """Wait with all that a request is given, beside a group, until cancelled."""
+    scope["self"] = scope, receive, send
+    async with asyncio.TaskGroup() as group:
+        group.create_task(till_disconnect(receive))
+        group.create_task(asyncio.Event().wait())
+
+
+async def stubborn(scope: Scope, receive: Receive, send: Send) -> None:
+    """Go on when cancelled, and answer nobody."""
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()
+    await respond(send)
+
+
+async def shielded(scope: Scope, receive: Receive, send: Send) -> None:
+    """Ask for this and that, and wait until the client goes."""
+    disconnect = scope["extensions"]["cuvee.disconnect"]
+    disconnect.cancel_after(60)
+    await till_disconnect(receive)
+    disconnect.cancel_after(30)
+    disconnect.shield()
+    await respond(send)
+
+
 async def error(scope: Scope, receive: Receive, send: Send) -> None:
     """Fail before the answer."""
     raise LookupError(scope["path"])
@@ -244,6 +269,9 @@ PARTS = {
         endless,
         stuck,
         stuck_and_cancelled,
+        wait_cancelled,
+        stubborn,
+        shielded,
         error,
         error_later,
         nothing,

@@ -256,3 +256,15 @@ SCENARIOS: dict[str, Scenario] = {
     "too many fields": refused(b"GET / HTTP/1.1\r\nHost: h\r\n" + b"X: x\r\n" * 101 + b"\r\n", 431),
     "bad chunk": refused(post("echo", b"Transfer-Encoding: chunked\r\n") + b"xyz\r\n", 400),
 }
+
+CANCELLED_SCENARIOS: dict[str, Scenario] = {
+    "hello": keep_alive("/hello"),
+    "gone in the body, FIN": sent_then(post("wait_cancelled", HALF_BODY) + b"x" * 500, "close"),
+    "gone before the response, RST": sent_then(get("wait_cancelled"), "rst"),
+    "gone in the stream, FIN": sent_then(get("endless"), "close", b"tick"),
+    "gone in the stream, pipelined": each(pipelined_and_gone),
+    "gone while send waits": sent_then(get("stuck"), "rst", b"\r\n\r\n", 8192),
+    "stubborn": sent_then(get("stubborn"), "rst"),
+    "shielded": sent_then(get("shielded"), "rst"),
+}
+"""Under --on-disconnect cancel, at once or a little later."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.leaks.conftest import Effort
-from tests.leaks.scenarios import SCENARIOS, Scenario, keep_alive
+from tests.leaks.scenarios import CANCELLED_SCENARIOS, SCENARIOS, Scenario, keep_alive
 from tests.support.asgi import WAIT
 from tests.support.measured import Measure, MeasuredServer
 
@@ -93,6 +93,14 @@ def test_nothing_is_left_by_the_access_log(effort: Effort, name: str) -> None:
     with MeasuredServer(APPLICATION, access_log=True) as server:
         fill_ring(server)
         check(server, SCENARIOS[name], effort)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("policy", ["cancel", pytest.param("cancel:0.02", marks=pytest.mark.full)])
+@pytest.mark.parametrize("name", CANCELLED_SCENARIOS)
+def test_nothing_is_left_by_those_who_are_cancelled(effort: Effort, name: str, policy: str) -> None:
+    with MeasuredServer(APPLICATION, access_log=False, on_disconnect=policy) as server:
+        check(server, CANCELLED_SCENARIOS[name], effort)
 
 
 @pytest.mark.full

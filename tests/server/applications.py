@@ -267,12 +267,23 @@ async def fail_request(scope: Scope, receive: Receive, send: Send) -> None:
     raise LookupError("no such thing")
 
 
+async def wait_for_ever(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer nothing until cancelled."""
+    say(f"waiting {scope['method']}")
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        say(f"cancelled {scope['method']}")
+        raise
+
+
 echo_path = make(echo)
 reading = make(read_slowly)
 endless = make(never_end)
 working = make(work_on)
 stuck_thread = make(block_thread)
 failing = make(fail_request)
+waiting = make(wait_for_ever)
 
 
 # ---- the collector ----------------------------------------------------------------------------

@@ -117,6 +117,10 @@ def test_version_says_what_a_bug_report_needs() -> None:
             "argument --timeout-head: nan is not a possible number of seconds",
         ),
         (
+            ["a:b", "--on-disconnect", "cancel:soon"],
+            "on_disconnect must be notify, cancel or cancel:SECONDS, not 'cancel:soon'",
+        ),
+        (
             ["a:b", "--tcp-keepalive", "40000"],
             "argument --tcp-keepalive: 40000 is not between 0 and 32767",
         ),
@@ -182,7 +186,11 @@ def test_bad_timeout_is_one_line_and_exit_code_2(option: str) -> None:
 
 @pytest.mark.parametrize(
     ("option", "values"),
-    [("--log-level", ("critical", "trace")), ("--lifespan", ("auto", "on", "off"))],
+    [
+        ("--log-level", ("critical", "trace")),
+        ("--lifespan", ("auto", "on", "off")),
+        ("--cancel-methods", ("all", "safe")),
+    ],
 )
 def test_bad_choice_names_the_possible_ones(option: str, values: tuple[str, ...]) -> None:
     done = command("applications:hello", option, "loud")
@@ -388,6 +396,20 @@ def test_limits_reach_the_server() -> None:
             client.sendall(b"GET /" + b"a" * 40 + b" HTTP/1.1\r\nHost: h\r\n\r\n")
             assert client.recv(100).startswith(b"HTTP/1.1 414 ")
         server.stderr.expect("(request line longer than --limit-request-line)")
+
+
+def test_requests_are_cancelled_and_written_down() -> None:
+    options = ("--on-disconnect", "cancel:0.1", "--cancel-methods", "safe")
+    with serve_application("waiting", *options) as server:
+        for method in ("POST", "GET"):
+            with server.connect() as client:
+                client.sendall(f"{method} / HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+                server.stderr.expect(f"waiting {method}")
+            assert server.stdout is not None
+            line = server.stdout.expect(f'"{method} / HTTP/1.1"')
+            assert line.endswith(f'"{method} / HTTP/1.1" 499 ')
+        server.stderr.expect("cancelled GET")
+        assert "cancelled POST" not in server.stderr.lines
 
 
 def test_importing_cuvee_does_not_import_asyncio() -> None:

@@ -66,6 +66,9 @@ def test_defaults_are_uvicorns() -> None:
         "limit_connection_requests": None,
         "limit_read_buffer": 65536,
         "limit_write_buffer": 65536,
+        "on_disconnect": "notify",
+        "cancel_methods": "all",
+        "cancel_grace": None,
         "half_close": False,
         "tcp_user_timeout": 0,
         "tcp_keepalive": 0,
@@ -99,6 +102,7 @@ def test_run_takes_what_config_takes() -> None:
         ({"fd": -1}, "fd must be a whole number between 0 and 2147483647, not -1"),
         ({"backlog": 0.5}, "backlog must be a whole number between 0 and 2147483647, not 0.5"),
         ({"lifespan": "maybe"}, "lifespan must be one of auto, on, off, not 'maybe'"),
+        ({"cancel_methods": "none"}, "cancel_methods must be one of all, safe, not 'none'"),
         (
             {"log_level": "loud"},
             "log_level must be one of critical, error, warning, info, debug, trace, not 'loud'",
@@ -174,6 +178,37 @@ def test_senseless_optional_timeout_is_a_value_error() -> None:
         with pytest.raises(ValueError) as caught:
             cuvee.Config(applications.hello, timeout_request=value)
         assert str(caught.value) == f"timeout_request must be a number of seconds, not {value!r}"
+
+
+@pytest.mark.parametrize(
+    ("value", "grace"),
+    [("notify", None), ("cancel", 0), ("cancel:0", 0), ("cancel:3", 3), ("cancel:0.25", 0.25)],
+)
+def test_on_disconnect_says_when_to_cancel(value: str, grace: float | None) -> None:
+    assert cuvee.Config(applications.hello, on_disconnect=value).cancel_grace == grace
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "Cancel",
+        "cancel:",
+        "cancel:soon",
+        "cancel:-1",
+        "cancel:nan",
+        "cancel:1e10",
+        "notify:3",
+        ":3",
+        None,
+        3,
+    ],
+)
+def test_senseless_on_disconnect_is_a_value_error(value: Any) -> None:
+    with pytest.raises(ValueError) as caught:
+        cuvee.Config(applications.hello, on_disconnect=value)
+    message = f"on_disconnect must be notify, cancel or cancel:SECONDS, not {value!r}"
+    assert str(caught.value) == message
 
 
 def test_every_limit_reaches_the_server() -> None:
