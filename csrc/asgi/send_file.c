@@ -17,6 +17,7 @@ take_back_head(CycleObject *cycle)
         cv_conn_retract(cycle->conn);
         cycle->started = false;
         cycle->trailers_due = false;
+        cycle->logged = false; /* the line of the access log that stands there is overtaken by another one */
     }
 }
 

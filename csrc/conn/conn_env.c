@@ -24,7 +24,7 @@ enum {
     BATCH = 64,
 };
 
-_Static_assert(CV_CONN_DISCONNECT < CV_DEADLINE_KINDS, "each kind of deadline has a place for its duration");
+_Static_assert((int)CV_CONN_DISCONNECT < (int)CV_DEADLINE_KINDS, "each kind of deadline has a place for its duration");
 
 static void on_due(cv_deadlines_t *deadlines, cv_deadline_t *deadline);
 
