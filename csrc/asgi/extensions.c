@@ -65,16 +65,26 @@ int
 cv_extensions_init(cv_extensions_t *extensions, const cv_names_t *names)
 {
     unsigned enabled = extensions->enabled;
-    extensions->with_trailers = make_dict(enabled, names);
-    extensions->on_1_1 = make_dict(enabled & ~(unsigned)CV_TRAILERS, names);
-    extensions->on_1_0 = make_dict(enabled & ~(unsigned)(CV_TRAILERS | CV_EARLY_HINT), names);
-    return extensions->with_trailers == NULL || extensions->on_1_1 == NULL || extensions->on_1_0 == NULL ? -1 : 0;
+    const unsigned off_1_1 = CV_TRAILERS, off_1_0 = CV_TRAILERS | CV_EARLY_HINT;
+    if (cv_lent_init(&extensions->with_trailers, make_dict(enabled, names)) < 0
+        || cv_lent_init(&extensions->on_1_1, make_dict(enabled & ~off_1_1, names)) < 0) {
+        return -1;
+    }
+    return cv_lent_init(&extensions->on_1_0, make_dict(enabled & ~off_1_0, names));
+}
+
+int
+cv_extensions_visit(cv_extensions_t *extensions, visitproc visit, void *arg)
+{
+    int status = cv_lent_visit(&extensions->on_1_0, visit, arg);
+    status = status != 0 ? status : cv_lent_visit(&extensions->on_1_1, visit, arg);
+    return status != 0 ? status : cv_lent_visit(&extensions->with_trailers, visit, arg);
 }
 
 void
 cv_extensions_clear(cv_extensions_t *extensions)
 {
-    Py_CLEAR(extensions->on_1_0);
-    Py_CLEAR(extensions->on_1_1);
-    Py_CLEAR(extensions->with_trailers);
+    cv_lent_clear(&extensions->on_1_0);
+    cv_lent_clear(&extensions->on_1_1);
+    cv_lent_clear(&extensions->with_trailers);
 }

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 
+#include "asgi/lent.h"
 #include "http/h1_head.h"
 #include "py/state.h"
 
@@ -24,10 +25,10 @@ typedef enum {
 } cv_extension_t;
 
 typedef struct {
-    unsigned enabled;         /* cv_extension_t, ored */
-    PyObject *on_1_0;         /* strong; what can be delivered on HTTP/1.0, */
-    PyObject *on_1_1;         /* on HTTP/1.1, */
-    PyObject *with_trailers;  /* and to a client that takes trailers */
+    unsigned enabled;        /* cv_extension_t, ored */
+    cv_lent_t on_1_0;        /* what can be delivered on HTTP/1.0, */
+    cv_lent_t on_1_1;        /* on HTTP/1.1, */
+    cv_lent_t with_trailers; /* and to a client that takes trailers */
 } cv_extensions_t;
 
 /* Enables what an iterable names: early_hint, trailers, pathsend, zerocopysend. */
@@ -36,16 +37,17 @@ int cv_extensions_enable(cv_extensions_t *extensions, PyObject *names);
 /* Makes the dictionaries for what is enabled. */
 int cv_extensions_init(cv_extensions_t *extensions, const cv_names_t *names);
 
+int cv_extensions_visit(cv_extensions_t *extensions, visitproc visit, void *arg);
 void cv_extensions_clear(cv_extensions_t *extensions);
 
-/* What can be delivered for a request. Borrowed: a scope gets a copy. */
-static inline PyObject *
-cv_extensions_for(const cv_extensions_t *extensions, const cv_h1_head_t *head)
+/* What can be delivered for a request. */
+static inline cv_lent_t *
+cv_extensions_for(cv_extensions_t *extensions, const cv_h1_head_t *head)
 {
     if (head->takes_trailers) {
-        return extensions->with_trailers;
+        return &extensions->with_trailers;
     }
-    return head->minor == 1 ? extensions->on_1_1 : extensions->on_1_0;
+    return head->minor == 1 ? &extensions->on_1_1 : &extensions->on_1_0;
 }
 
 #endif

@@ -263,11 +263,11 @@ cv_scope_build(cv_service_t *service, cv_conn_t *conn, const cv_h1_head_t *head,
         return NULL;
     }
     if ((head->minor == 0 && PyDict_SetItem(scope, n->http_version, n->http_1_0) < 0)
-        || set_steal(scope, n->asgi, PyDict_Copy(service->asgi)) < 0
+        || set_steal(scope, n->asgi, cv_lent_take(&service->asgi)) < 0
         || set_server(service, scope, conn) < 0 || set_client(service, scope, conn) < 0
         || set_steal(scope, n->headers, build_headers(service, head)) < 0
         || set_steal(scope, n->state, PyDict_Copy(service->lifespan_state)) < 0
-        || set_steal(scope, n->extensions, PyDict_Copy(cv_extensions_for(&service->extensions, head))) < 0
+        || set_steal(scope, n->extensions, cv_lent_take(cv_extensions_for(&service->extensions, head))) < 0
         || set_target(service, scope, head, cycle) < 0) {
         Py_DECREF(scope);
         return NULL;

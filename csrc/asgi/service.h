@@ -17,6 +17,7 @@
 
 #include "asgi/batch.h"
 #include "asgi/extensions.h"
+#include "asgi/lent.h"
 #include "asgi/recent.h"
 #include "base/list.h"
 #include "conn/conn.h"
@@ -52,7 +53,7 @@ struct cv_service {
     PyObject *context;          /* the contextvars context of the start */
     PyObject *scope_template;
     PyObject *server_address;   /* what the template has as "server"; NULL before the first request */
-    PyObject *asgi;             /* {"version": …, "spec_version": …} */
+    cv_lent_t asgi;             /* {"version": …, "spec_version": …} */
     cv_extensions_t extensions;
     PyObject *lifespan_state;   /* dict, copied into each scope */
     PyObject *task_keywords;    /* dict, of Task() */

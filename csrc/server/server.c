@@ -86,10 +86,6 @@ server_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(service->loop);
     Py_VISIT(service->context);
     Py_VISIT(service->scope_template);
-    Py_VISIT(service->asgi);
-    Py_VISIT(service->extensions.on_1_0);
-    Py_VISIT(service->extensions.on_1_1);
-    Py_VISIT(service->extensions.with_trailers);
     Py_VISIT(service->lifespan_state);
     Py_VISIT(service->task_keywords);
     Py_VISIT(service->log);
@@ -99,7 +95,9 @@ server_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->pump);
     Py_VISIT(self->pump_again);
     Py_VISIT(self->pump_timer);
-    int status = visit_cycles(&service->queued, visit, arg);
+    int status = cv_lent_visit(&service->asgi, visit, arg);
+    status = status != 0 ? status : cv_extensions_visit(&service->extensions, visit, arg);
+    status = status != 0 ? status : visit_cycles(&service->queued, visit, arg);
     return status != 0 ? status : visit_cycles(&service->open, visit, arg);
 }
 
@@ -116,7 +114,7 @@ server_clear(PyObject *op)
     Py_CLEAR(service->body_text);
     Py_CLEAR(service->body_room);
     cv_recent_clear(&service->recent);
-    Py_CLEAR(service->asgi);
+    cv_lent_clear(&service->asgi);
     Py_CLEAR(service->lifespan_state);
     cv_extensions_clear(&service->extensions);
     Py_CLEAR(service->task_keywords);

@@ -56,21 +56,28 @@ set_access(cv_service_t *service, PyObject *access)
     return 0;
 }
 
+/* {"version": …, "spec_version": …}. New reference. */
+static PyObject *
+make_asgi(const cv_names_t *names, const char *asgi_version)
+{
+    PyObject *version = PyUnicode_FromString(asgi_version);
+    PyObject *asgi = version == NULL ? NULL : PyDict_New();
+    if (asgi != NULL
+        && (PyDict_SetItem(asgi, names->version, version) < 0
+            || PyDict_SetItem(asgi, names->spec_version, names->spec_2_3) < 0)) {
+        Py_CLEAR(asgi);
+    }
+    Py_XDECREF(version);
+    return asgi;
+}
+
 static int
 make_dicts(cv_service_t *service, const char *asgi_version, PyObject *state)
 {
     const cv_names_t *names = &service->state->names;
     service->lifespan_state = state == Py_None ? PyDict_New() : Py_NewRef(state);
-    service->asgi = PyDict_New();
-    PyObject *version = PyUnicode_FromString(asgi_version);
-    if (service->lifespan_state == NULL || service->asgi == NULL || version == NULL
-        || PyDict_SetItem(service->asgi, names->version, version) < 0
-        || PyDict_SetItem(service->asgi, names->spec_version, names->spec_2_3) < 0) {
-        Py_XDECREF(version);
-        return -1;
-    }
-    Py_DECREF(version);
-    if (cv_extensions_init(&service->extensions, names) < 0) {
+    if (service->lifespan_state == NULL || cv_lent_init(&service->asgi, make_asgi(names, asgi_version)) < 0
+        || cv_extensions_init(&service->extensions, names) < 0) {
         return -1;
     }
     service->task_keywords = Py_BuildValue("{OO}", names->loop, service->loop);

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -154,3 +155,37 @@ def test_objects_outlive_their_server(serve: Serve) -> None:
         asyncio.run(assert_over(old_receive, old_send))
     assert len({id(old_send) for _, old_send in kept}) == REQUESTS
     kept.clear()
+
+
+CHANGES: list[Callable[[dict[str, Any]], Any]] = [
+    dict.clear,
+    dict.popitem,
+    lambda given: given.update(added=1),
+    lambda given: given.update({next(iter(given)): "changed"}),
+    lambda given: given.update({next(iter(given)): given.pop(next(iter(given)))}),
+]
+
+
+@pytest.mark.parametrize("key", ["asgi", "extensions"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_dicts_are_given_again_only_as_they_were(
+    serve: Serve, notes: Notes, key: str, change: Callable[[dict[str, Any]], Any]
+) -> None:
+    """Some requests change what they are given, some keep it; all others see what the first one saw."""
+    kept: list[dict[str, Any]] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        given = scope[key]
+        assert not any(given is old for old in kept)
+        notes.put(list(given.items()))
+        if scope["path"] == "/change":
+            change(given)
+        if scope["path"] == "/keep":
+            kept.append(given)
+        await respond(send)
+
+    with serve(app) as server, server.connect() as client:
+        for number in range(REQUESTS):
+            client.assert_open(("/change", "/", "/keep", "/")[number % 4])
+        first = notes.get()
+        assert first and all(notes.get() == first for _ in range(REQUESTS - 1))
