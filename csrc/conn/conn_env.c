@@ -198,6 +198,9 @@ end_head(cv_conn_t *conn)
 static void
 end_body(cv_conn_t *conn)
 {
+    if (!cv_conn_is_answering(conn)) {
+        return; /* answered since: the flush to come sets what bounds the connection now */
+    }
     if (cv_transport_has_input(&conn->transport)) {
         cv_conn_arm(conn);
     } else if (conn->env->body_rate != 0 && cv_conn_rate_left(conn) == 0) {

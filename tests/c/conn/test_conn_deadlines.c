@@ -290,6 +290,22 @@ TEST(body_bytes_that_came_in_time_count)
     CHECK_EQ(fixture_end(f), 0);
 }
 
+/* An answer that is complete, and waits for the flush, is the last word about its request. */
+TEST(a_body_deadline_behind_the_answer_is_nothing)
+{
+    fixture_t *f = fixture_new();
+    say(f, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n0");
+    turn(f);
+    cv_conn_fail(f->conn);
+    cv_deadline_clear(&f->conn->deadline);
+    f->env.deadlines.on_due(&f->env.deadlines, &f->conn->deadline);
+    CHECK_EQ(f->env.limited[CV_TIMEOUT_BODY], 0);
+    turn(f);
+    CHECK(has_deadline(f, CV_CONN_LINGER));
+    CHECK_TOLD(f, "head PUT /; body 0; ");
+    CHECK_EQ(fixture_end(f), 0);
+}
+
 TEST(a_body_that_waits_for_us_has_no_deadline)
 {
     fixture_t *f = fixture_new();
@@ -448,6 +464,7 @@ main(void)
     RUN(a_pause_within_a_body_is_answered_408);
     RUN(each_piece_of_a_body_starts_its_deadline_anew);
     RUN(body_bytes_that_came_in_time_count);
+    RUN(a_body_deadline_behind_the_answer_is_nothing);
     RUN(a_body_that_waits_for_us_has_no_deadline);
     RUN(a_body_that_stops_is_too_slow_when_its_time_is_over);
     RUN(a_pause_may_end_before_the_rate_does);
