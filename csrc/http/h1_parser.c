@@ -34,12 +34,13 @@ skip_blank_lines(cv_h1_parser_t *parser, const char *at, const char *end)
     return at;
 }
 
-/* Looks for the end of a method that is not known, no further than a request line may go. */
+/* Looks for the end of a method that is not known, no further than a request line and a head may go. */
 static int
 scan_method(cv_h1_parser_t *parser, const char *from, const char *end)
 {
     const char *base = parser->head->base;
-    const char *last = (size_t)(end - base) > parser->limits->line ? base + parser->limits->line : end;
+    uint32_t most = parser->limits->line < parser->limits->head ? parser->limits->line : parser->limits->head;
+    const char *last = (size_t)(end - base) > most ? base + most : end;
     for (const char *at = from; at < last; at++) {
         if (!cv_h1_is_token_byte(*at)) {
             return *at == ' ' && at != base ? CV_H1_EMETHOD : CV_H1_EMETHOD_SYNTAX;
