@@ -6,6 +6,7 @@
 #   make format   rewrite what `make check` would complain about
 #   make c-test   the C units under ASan and UBSan
 #   make asan     the Python tests under ASan and UBSan
+#   make fuzz     the parser, the writer and the connection, fuzzed (FUZZ_SECONDS=20 for each)
 #   make leaks    the leak scenarios
 #   make full     all of these, and the tests that take minutes
 #   make measure  cuvee beside its peers (ARGS: benchmarks/run.py has options)
@@ -29,15 +30,18 @@ SYSTEM_TOOLS ?= chromium postgresql redis-server rabbitmq-server nginx haproxy
 LIBRARIES ?= requirements/libraries.txt
 ARGS ?=
 TESTS ?= tests examples
+# How long each target is fuzzed, and which ones, if not all.
+FUZZ_SECONDS ?= 20
+FUZZ_TARGETS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 C_FILES := $(wildcard csrc/*.[ch] csrc/*/*.[ch])
 BUILD_INPUTS := $(C_FILES) $(wildcard python/cuvee/*.py python/cuvee/*/*.py python/cuvee/*.pyi) \
 	$(wildcard build_support/*.py) setup.py pyproject.toml
 TEST_REQUIREMENTS := requirements/test.txt requirements/build.txt $(wildcard examples/*/requirements.txt)
-FORMATTED_C := $(C_FILES) $(wildcard tests/c/*.[ch] tests/c/*/*.[ch]) $(wildcard benchmarks/native/*.[ch])
+FORMATTED_C := $(C_FILES) $(wildcard tests/c/*.[ch] tests/c/*/*.[ch] tests/fuzz/*.[ch]) $(wildcard benchmarks/native/*.[ch])
 
-.PHONY: demo build test check lint layers c-rules c-format python-rules format types stubtest c-test asan leaks full measure measure-loops bench sdist wheel clean
+.PHONY: demo build test check lint layers c-rules c-format python-rules format types stubtest c-test asan fuzz leaks full measure measure-loops bench sdist wheel clean
 .DEFAULT_GOAL := build
 
 $(VENV)/.venv-made:
@@ -113,10 +117,15 @@ c-test: $(VENV)/.build-tools
 asan: $(VENV)/.test-tools
 	@sh tools/asan.sh $(BIN)/python $(ARGS)
 
+# Where there is no clang it says so, and that is all.
+fuzz: $(VENV)/.venv-made
+	@$(BIN)/python tools/fuzz.py run $(FUZZ_TARGETS) --seconds $(FUZZ_SECONDS) || [ $$? = 77 ]
+
 leaks: $(VENV)/.built $(VENV)/.test-tools
 	@$(BIN)/python -m pytest tests/leaks --full $(ARGS)
 
-full: check c-test asan $(if $(LIBRARIES),$(VENV)/.libraries)
+full: FUZZ_SECONDS = 300
+full: check c-test asan fuzz $(if $(LIBRARIES),$(VENV)/.libraries)
 	@sh tools/system_tools.sh $(SYSTEM_TOOLS) slowhttptest || true
 	@$(BIN)/python -m pytest $(TESTS) --full $(ARGS)
 

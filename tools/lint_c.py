@@ -165,7 +165,8 @@ def check_headers(headers: list[Path]) -> Iterator[str]:
 
 def main() -> int:
     """Print the findings; the exit status says whether there are any."""
-    paths = sorted((*ROOT.glob("csrc/**/*.[ch]"), *ROOT.glob("tests/c/**/*.[ch]")))
+    patterns = ("csrc/**/*.[ch]", "tests/c/**/*.[ch]", "tests/fuzz/*.[ch]")
+    paths = sorted(path for pattern in patterns for path in ROOT.glob(pattern))
     findings = [finding for path in paths for finding in check_file(path)]
     if "--no-compile" not in sys.argv[1:]:
         headers = [path for path in paths if path.suffix == ".h" and "csrc" in path.parts]

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/list.h"
+
 typedef struct {
     cv_buffer_t log;
     cv_buffer_t body;  /* pieces that came one after the other */
@@ -155,7 +157,7 @@ feed_piece(run_t *run, cv_h1_parser_t *parser, cv_buffer_t *kept, const char *da
 }
 
 cv_buffer_t
-wire_log(const char *data, size_t len, size_t cut, const cv_h1_limits_t *limits)
+wire_log_pieces(const char *data, size_t len, wire_pieces_t *pieces, const cv_h1_limits_t *limits)
 {
     static const cv_h1_events_t events = {on_head, on_body};
     run_t run = {CV_BUFFER_INIT, CV_BUFFER_INIT, false, false};
@@ -166,10 +168,10 @@ wire_log(const char *data, size_t len, size_t cut, const cv_h1_limits_t *limits)
     cv_h1_parser_init(&parser, &events, limits, &pool, &run);
     bool goes_on = true;
     for (size_t at = 0; goes_on && at < len;) {
-        size_t until = cut == SIZE_MAX ? at + 1 : at < cut ? cut
-                                                           : len;
-        goes_on = feed_piece(&run, &parser, &kept, data + at, until - at);
-        at = until;
+        size_t piece = pieces->next(pieces);
+        piece = piece < len - at ? piece : len - at;
+        goes_on = feed_piece(&run, &parser, &kept, data + at, piece);
+        at += piece;
     }
     if (goes_on) {
         end_body(&run);
@@ -184,4 +186,28 @@ wire_log(const char *data, size_t len, size_t cut, const cv_h1_limits_t *limits)
     cv_buffer_deinit(&run.body);
     cv_buffer_deinit(&kept);
     return run.log;
+}
+
+typedef struct {
+    wire_pieces_t base;
+    size_t first, others;
+} cut_t;
+
+static size_t
+next_of_cut(wire_pieces_t *pieces)
+{
+    cut_t *cut = CV_CONTAINER_OF(pieces, cut_t, base);
+    size_t len = cut->first;
+    cut->first = cut->others;
+    return len;
+}
+
+cv_buffer_t
+wire_log(const char *data, size_t len, size_t cut, const cv_h1_limits_t *limits)
+{
+    bool bytewise = cut == SIZE_MAX;
+    cut_t pieces = {{next_of_cut}, bytewise ? 1 : cut == 0 ? len
+                                                           : cut,
+                    bytewise ? 1 : len};
+    return wire_log_pieces(data, len, &pieces.base, limits);
 }
