@@ -228,6 +228,26 @@ TEST(half_close_is_the_end_of_input_only)
     CHECK_EQ(fixture_end(f), 0);
 }
 
+/* The head said that the connection goes on: nobody knew better then. */
+TEST(half_close_behind_a_head_closes_after_the_answer)
+{
+    fixture_t *f = fixture_new();
+    f->env.half_close = true;
+    say(f, GET("/"));
+    turn(f);
+    CHECK_EQ(cv_conn_respond(f->conn, 200), 0);
+    CHECK_EQ(body(f, "ab", 2, false), 0);
+    turn(f);
+    half_close(f);
+    turn(f);
+    CHECK_EQ(body(f, "", 0, true), 0);
+    turn(f);
+    CHECK_TOLD(f, "head GET /; end; gone; ");
+    CHECK_HEARD(f, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n");
+    CHECK(f->heard_end);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
 TEST(half_close_with_part_of_a_request_is_a_disconnect)
 {
     fixture_t *f = fixture_new();
@@ -449,6 +469,7 @@ main(void)
     RUN(a_head_before_a_fin_is_handed_up);
     RUN(a_complete_answer_still_goes_out_after_a_fin);
     RUN(half_close_is_the_end_of_input_only);
+    RUN(half_close_behind_a_head_closes_after_the_answer);
     RUN(half_close_with_part_of_a_request_is_a_disconnect);
     RUN(half_close_with_part_of_a_next_head_closes_after_the_answer);
     RUN(half_close_does_not_spin_and_a_reset_is_still_seen);
