@@ -146,6 +146,12 @@ cv_server_make_private_loop(ServerObject *server)
         PyMem_Free(loop);
         return cv_error_set(error);
     }
+    error = uv_async_init(loop, &server->alive, NULL);
+    if (error < 0) {
+        uv_loop_close(loop);
+        PyMem_Free(loop);
+        return cv_error_set(error);
+    }
     server->private_loop = loop;
     return 0;
 }
@@ -206,6 +212,7 @@ cv_server_leave_foreign_loop(ServerObject *server)
     /* Only closing handles are left: this ends when their callbacks ran. */
     uv_loop_t *loop = server->private_loop;
     server->private_loop = NULL;
+    uv_close((uv_handle_t *)&server->alive, NULL);
     uv_run(loop, UV_RUN_DEFAULT);
     uv_loop_close(loop);
     PyMem_Free(loop);

@@ -35,6 +35,7 @@ typedef struct {
 
     /* in a foreign loop */
     uv_loop_t *private_loop;
+    uv_async_t alive;         /* libuv runs no timer of a loop on which nothing is active, and says that work is due */
     PyObject *pump;           /* strong: the bound method that the foreign loop calls for events and deadlines */
     PyObject *pump_again;     /* strong: the one that it calls for work which was left */
     PyObject *pump_timer;     /* strong: the handle of the next call_later, or NULL */

@@ -545,3 +545,39 @@ def test_who_leaves_is_still_noticed(serve: Serve, notes: Notes, how: str) -> No
         assert notes.get() == "in"
         client.leave(how)
         assert notes.get() == [DISCONNECT]
+
+
+def test_a_server_that_only_waits_for_an_answer_rests(serve: Serve, notes: Notes) -> None:
+    """It stops, its last client has ended what it sends, and the application takes its time."""
+    go_on = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        notes.put("in")
+        await go_on.wait()
+        calls = 0
+        call_soon = loop.call_soon
+
+        def counting(*args: Any, **keywords: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            return call_soon(*args, **keywords)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop, "call_soon", counting)
+            await asyncio.sleep(0.1)
+        notes.put(calls)
+        await respond(send)
+
+    if serve.keywords["loop"] == "uvloop":  # type: ignore[attr-defined]
+        pytest.skip("attributes of uvloop's loop cannot be replaced")
+    with serve(app, half_close=True) as server, server.connect() as client:
+        client.get()
+        assert notes.get() == "in"
+        client.fin()
+        server.settle()
+        server.server.should_exit = True
+        assert server.loop is not None
+        server.loop.call_soon_threadsafe(go_on.set)
+        assert notes.get() < 20
+        assert client.read_response().status == 200
