@@ -185,14 +185,15 @@ struct cv_conn {
     bool callee_failed;      /* on_head or on_body returned an error */
     bool input_dropped;      /* bytes were thrown away unparsed: the peer may still be sending */
     bool may_keep_alive;     /* the open request allows it */
-    bool is_connect;         /* the open request is CONNECT */
-    bool takes_trailers;     /* its client takes a trailer section */
+    /* These share a byte, with which the whole is seven cache lines on Linux. */
+    bool is_connect : 1;     /* the open request is CONNECT */
+    bool takes_trailers : 1; /* its client takes a trailer section */
+    bool body_waits : 1;     /* with a body_rate: it is the client's turn to send more of a body */
     bool response_started;   /* cv_conn_respond was called for the open request */
     bool response_complete;
     bool above_high;         /* on_drain is owed */
     bool close_after_write;
     bool gone;               /* on_gone was called */
-    bool body_waits;         /* with a body_rate: it is the client's turn to send more of a body */
 
     /* reading */
     cv_h1_parser_t *parser;  /* of the request that is being read; NULL between two */

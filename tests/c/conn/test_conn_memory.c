@@ -18,6 +18,11 @@ static char big[200000];
 
 enum { MOST_CALLS = 60 };
 
+#if defined(__linux__) && UINTPTR_MAX == UINT64_MAX
+/* Ten thousand idle connections are ten thousand of these. */
+_Static_assert(sizeof(cv_conn_t) == (size_t)7 * CV_CONN_ALIGNMENT, "a connection is seven cache lines");
+#endif
+
 static unsigned kept_count; /* references that were taken over */
 
 TEST(no_connection_is_made)
