@@ -131,6 +131,16 @@ must_wait(const CycleObject *cycle)
     return cycle->conn != NULL && cycle->conn->queued > cycle->service->env.write_low && cycle->conn->above_high;
 }
 
+/* Begins to open the file that a waiting message names: 0 or -1. */
+static int
+open_file(WaitObject *wait, const cv_message_t *message)
+{
+    cv_message_extra_t extra;
+    cv_message_read_extra(message, &wait->cycle->service->state->names, &extra);
+    wait->opening = cv_opening_start(wait->cycle, extra.path == NULL ? Py_None : extra.path);
+    return wait->opening == NULL ? -1 : 0;
+}
+
 /* Takes the message of `wait`, which is the first that was not taken yet. 1 when the awaitable is finished, 0 when it
  * waits, -1 with an exception set. */
 static int
@@ -140,21 +150,29 @@ take_waiting(WaitObject *wait)
     if (wait->opening != NULL && !cv_opening_is_done(wait->opening)) {
         return 0;
     }
+    /* Taking may run code of the application's, which may end the awaitable meanwhile. */
+    PyObject *dict = wait->message;
+    wait->message = NULL;
+    Py_INCREF(cycle);
     cv_message_t message;
-    cv_message_read(wait->message, &cycle->service->state->names, &message);
+    cv_message_read(dict, &cycle->service->state->names, &message);
     int took = take_message(cycle, &message, wait->opening);
+    int status = took < 0 ? -1 : 1;
+    if (took == TOOK_FULL && must_wait(cycle)) {
+        status = 0;
+    }
     if (took == TOOK_OPENING) {
-        cv_message_extra_t extra;
-        cv_message_read_extra(&message, &cycle->service->state->names, &extra);
-        wait->opening = cv_opening_start(cycle, extra.path == NULL ? Py_None : extra.path);
-        return wait->opening == NULL ? -1 : 0;
+        wait->message = Py_NewRef(dict);
+        status = open_file(wait, &message);
+    } else {
+        cv_wait_leave_order(wait);
     }
-    Py_CLEAR(wait->message);
-    cv_wait_leave_order(wait);
-    if (took < 0) {
-        return -1;
+    if (status == 0 && wait->cycle == NULL) {
+        status = 1; /* it is ended: there is nothing to wait with */
     }
-    return took == TOOK_FULL && must_wait(cycle) ? 0 : 1;
+    Py_DECREF(cycle);
+    Py_DECREF(dict);
+    return status;
 }
 
 static bool

@@ -405,6 +405,31 @@ def test_a_send_that_nobody_awaits_holds_up_no_other(serve: Serve, notes: Notes)
         assert client.read_response().body == bytes(8_000_000) + b"secondok"
 
 
+def test_a_message_may_end_the_awaitable_that_takes_it(serve: Serve, notes: Notes) -> None:
+    """Its headers are code of the application's, which runs when it is its turn."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        class Headers:
+            def __iter__(self) -> Any:
+                waiting.close()
+                yield (b"sum", b"1")
+
+        await send(START_WITH_TRAILERS)
+        full = asyncio.ensure_future(send(BODY | {"body": bytes(8_000_000)}))
+        await asyncio.sleep(0)
+        waiting: Any = send({"type": SUM["type"], "headers": Headers()})
+        notes.put("called")
+        await full
+        await waiting
+        notes.put("over")
+
+    with serve(app) as server, server.connect(rcvbuf=4096) as client:
+        ask_with_trailers(client)
+        assert notes.get() == "called"
+        assert read_trailers(client) == (bytes(8_000_000), [(b"sum", b"1")])
+        assert notes.get() == "over"
+
+
 def test_waiting_sends_end_when_the_client_is_gone(serve: Serve, notes: Notes) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(START)
