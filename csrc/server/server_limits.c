@@ -28,7 +28,7 @@ static const option_t options[] = {
     {"limit_request_head", AS_UINT32, IN_SERVICE(env.limits.head), 1, MOST_BYTES},
     {"limit_request_fields", AS_UINT32, IN_SERVICE(env.limits.fields), 1, CV_H1_FIELDS_CEILING},
     {"limit_request_body", AS_UINT64, IN_SERVICE(env.body_limit), 0, MOST_OF_ALL},
-    {"limit_body_rate", AS_UINT32, IN_SERVICE(env.body_rate), 1, MOST_BYTES},
+    {"limit_body_rate", AS_UINT32, IN_SERVICE(env.body_rate), 0, MOST_BYTES},
     {"limit_concurrency", AS_UINT32, IN_SERVICE(limit_concurrency), 1, MOST_THINGS},
     {"limit_requests", AS_UINT32, IN_SERVICE(limit_requests), 1, MOST_THINGS},
     {"limit_connections", AS_UINT32, IN_SERVICE(env.conn_limit), 1, MOST_THINGS},

@@ -327,8 +327,9 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     add(
         "--limit-body-rate",
         "BYTES_PER_SECOND",
-        None,
-        "answer 408 to a body that comes more slowly, but for its first 5 seconds [default: none]",
+        240,
+        "answer 408 to a body that comes more slowly, but for its first 5 seconds; 0: any rate",
+        least=0,
     )
     add(
         "--limit-concurrency",

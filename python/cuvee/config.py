@@ -99,7 +99,7 @@ class Config:
         limit_request_head: int = 65536,
         limit_request_fields: int = 100,
         limit_request_body: int | None = None,
-        limit_body_rate: int | None = None,
+        limit_body_rate: int = 240,
         limit_concurrency: int | None = None,
         limit_requests: int | None = None,
         limit_connections: int | None = None,
@@ -151,7 +151,7 @@ class Config:
             "limit_request_fields", limit_request_fields, 1, MOST_FIELDS
         )
         self.limit_request_body = _optional("limit_request_body", limit_request_body, 0, MOST_BODY)
-        self.limit_body_rate = _optional("limit_body_rate", limit_body_rate, 1, MOST)
+        self.limit_body_rate = _whole_number("limit_body_rate", limit_body_rate, 0, MOST)
         self.limit_concurrency = _optional("limit_concurrency", limit_concurrency, 1, MOST)
         self.limit_requests = _optional("limit_requests", limit_requests, 1, MOST)
         self.limit_connections = _optional("limit_connections", limit_connections, 1, MOST)

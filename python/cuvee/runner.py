@@ -47,7 +47,7 @@ def run(
     limit_request_head: int = 65536,
     limit_request_fields: int = 100,
     limit_request_body: int | None = None,
-    limit_body_rate: int | None = None,
+    limit_body_rate: int = 240,
     limit_concurrency: int | None = None,
     limit_requests: int | None = None,
     limit_connections: int | None = None,

@@ -52,7 +52,7 @@ class Attack:
 ATTACKS = {
     "slow head": Attack(("-H", "-i", "1"), "--timeout-head", "10"),
     "paused body": Attack(("-B", "-i", "60", "-s", "8192"), "--timeout-body", "10"),
-    "slow body": Attack(("-B", "-i", "1", "-s", "8192"), "--limit-body-rate", "200"),
+    "slow body": Attack(("-B", "-i", "1", "-s", "8192"), "--limit-body-rate", "240"),
     "ranges": Attack(("-R",), None),
     "slow read": Attack(
         ("-X", "-n", "5", "-w", "10", "-y", "20", "-z", "32", "-k", "3"),

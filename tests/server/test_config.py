@@ -59,7 +59,7 @@ def test_defaults_are_uvicorns() -> None:
         "limit_request_head": 65536,
         "limit_request_fields": 100,
         "limit_request_body": None,
-        "limit_body_rate": None,
+        "limit_body_rate": 240,
         "limit_concurrency": None,
         "limit_requests": None,
         "limit_connections": None,
@@ -122,22 +122,22 @@ def test_senseless_value_is_a_value_error(options: dict[str, Any], message: str)
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "least", "most"),
     [
-        "limit_request_line",
-        "limit_request_head",
-        "limit_request_fields",
-        "limit_read_buffer",
-        "limit_write_buffer",
+        ("limit_request_line", 1, 2**30),
+        ("limit_request_head", 1, 2**30),
+        ("limit_request_fields", 1, 256),
+        ("limit_body_rate", 0, 2**30),
+        ("limit_read_buffer", 1, 2**30),
+        ("limit_write_buffer", 1, 2**30),
     ],
 )
-def test_senseless_limit_is_a_value_error(name: str) -> None:
-    most = 256 if name == "limit_request_fields" else 2**30
-    values: list[Any] = [0, most + 1, 1.5, None]
+def test_senseless_limit_is_a_value_error(name: str, least: int, most: int) -> None:
+    values: list[Any] = [least - 1, most + 1, 1.5, None]
     for value in values:
         with pytest.raises(ValueError) as caught:
             cuvee.Config(applications.hello, **{name: value})
-        message = f"{name} must be a whole number between 1 and {most}, not {value!r}"
+        message = f"{name} must be a whole number between {least} and {most}, not {value!r}"
         assert str(caught.value) == message
 
 
@@ -156,7 +156,6 @@ def test_senseless_timeout_is_a_value_error(name: str) -> None:
     ("name", "least", "most"),
     [
         ("limit_request_body", 0, 2**53),
-        ("limit_body_rate", 1, 2**30),
         ("limit_concurrency", 1, 2**30),
         ("limit_requests", 1, 2**30),
         ("limit_connections", 1, 2**30),
