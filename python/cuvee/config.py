@@ -6,18 +6,19 @@ from __future__ import annotations
 import copy
 import logging
 import os
-import socket
 import sys
 from collections.abc import Callable, Iterable
 from importlib import import_module
-from typing import IO, TYPE_CHECKING, Any, Literal, get_args
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from cuvee._types import ASGIApplication
 from cuvee.importer import ImportFromStringError, import_from_string
 from cuvee.logging import LOG_LEVELS, LOGGING_CONFIG, TRACE_LOG_LEVEL, configure_untouched
+from cuvee.options import EXTENSIONS, cancel_grace, check
 
 if TYPE_CHECKING:
     import asyncio
+    import socket
     from configparser import RawConfigParser
 
     from cuvee.lifespan import Lifespan
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 LifespanType = Literal["auto", "on", "off"]
 CancelMethodsType = Literal["all", "safe"]
 
-LIFESPAN_MODES: tuple[str, ...] = get_args(LifespanType)
-CANCEL_METHODS: tuple[str, ...] = get_args(CancelMethodsType)
 STARTUP_FAILURE = 3
 """The exit code of a server that could not start."""
 
@@ -51,17 +50,6 @@ LIMITS = (
     "limit_write_buffer",
 )
 """The options that bound what clients may do."""
-EXTENSIONS = ("early_hint", "trailers", "pathsend", "zerocopysend")
-"""The http.response extensions of ASGI that there are."""
-MOST = 2**30
-"""The highest value of a limit of bytes or of a number of things."""
-MOST_FIELDS = 256
-MOST_BODY = 2**53
-MOST_KEEPALIVE = 32767
-"""The highest number of seconds that the kernel takes for TCP_KEEPIDLE."""
-MOST_USER_TIMEOUT = 2147483
-"""The highest number of seconds that it takes, as milliseconds, for TCP_USER_TIMEOUT."""
-
 logger = logging.getLogger("uvicorn.error")
 
 
@@ -87,6 +75,7 @@ class Config:
         lifespan: LifespanType = "auto",
         root_path: str = "",
         factory: bool = False,
+        app_dir: str | None = None,
         timeout_keep_alive: float = 5,
         timeout_head: float = 30,
         timeout_body: float = 60,
@@ -117,66 +106,54 @@ class Config:
         gc_freeze: bool = True,
     ) -> None:
         self.app = app
-        self.host = host
-        self.port = _whole_number("port", port, 0, 65535)
-        self.uds = uds
-        self.fd = fd if fd is None else _whole_number("fd", fd, 0, 2**31 - 1)
-        self.backlog = _whole_number("backlog", backlog, 0, 2**31 - 1)
         self.log_config = log_config
-        self.log_level = _log_level(log_level)
-        self.access_log = access_log
-        self.use_colors = use_colors
-        self.lifespan = lifespan
-        self.root_path = root_path
-        self.factory = factory
-        self.timeout_keep_alive = _seconds("timeout_keep_alive", timeout_keep_alive)
-        self.timeout_head = _seconds("timeout_head", timeout_head)
-        self.timeout_body = _seconds("timeout_body", timeout_body)
-        self.timeout_unread_body = _seconds("timeout_unread_body", timeout_unread_body)
-        self.timeout_write = _seconds("timeout_write", timeout_write)
-        self.timeout_linger = _seconds("timeout_linger", timeout_linger)
-        self.timeout_request = (
-            timeout_request
-            if timeout_request is None
-            else _seconds("timeout_request", timeout_request)
+        self.host = check("host", host)
+        self.port = check("port", port)
+        self.uds = check("uds", uds)
+        self.fd = check("fd", fd)
+        self.backlog = check("backlog", backlog)
+        level = check("log_level", log_level)
+        self.log_level = LOG_LEVELS[level] if isinstance(level, str) else level
+        self.access_log = check("access_log", access_log)
+        self.use_colors = check("use_colors", use_colors)
+        self.lifespan = check("lifespan", lifespan)
+        self.root_path = check("root_path", root_path)
+        self.factory = check("factory", factory)
+        self.app_dir = check("app_dir", app_dir)
+        self.timeout_keep_alive = check("timeout_keep_alive", timeout_keep_alive)
+        self.timeout_head = check("timeout_head", timeout_head)
+        self.timeout_body = check("timeout_body", timeout_body)
+        self.timeout_unread_body = check("timeout_unread_body", timeout_unread_body)
+        self.timeout_write = check("timeout_write", timeout_write)
+        self.timeout_linger = check("timeout_linger", timeout_linger)
+        self.timeout_request = check("timeout_request", timeout_request)
+        self.timeout_graceful_shutdown = check(
+            "timeout_graceful_shutdown", timeout_graceful_shutdown
         )
-        self.timeout_graceful_shutdown = (
-            timeout_graceful_shutdown
-            if timeout_graceful_shutdown is None
-            else _seconds("timeout_graceful_shutdown", timeout_graceful_shutdown)
+        self.limit_request_line = check("limit_request_line", limit_request_line)
+        self.limit_request_head = check("limit_request_head", limit_request_head)
+        self.limit_request_fields = check("limit_request_fields", limit_request_fields)
+        self.limit_request_body = check("limit_request_body", limit_request_body)
+        self.limit_body_rate = check("limit_body_rate", limit_body_rate)
+        self.limit_concurrency = check("limit_concurrency", limit_concurrency)
+        self.limit_requests = check("limit_requests", limit_requests)
+        self.limit_connections = check("limit_connections", limit_connections)
+        self.limit_connection_requests = check(
+            "limit_connection_requests", limit_connection_requests
         )
-        self.limit_request_line = _amount("limit_request_line", limit_request_line)
-        self.limit_request_head = _amount("limit_request_head", limit_request_head)
-        self.limit_request_fields = _whole_number(
-            "limit_request_fields", limit_request_fields, 1, MOST_FIELDS
-        )
-        self.limit_request_body = _optional("limit_request_body", limit_request_body, 0, MOST_BODY)
-        self.limit_body_rate = _whole_number("limit_body_rate", limit_body_rate, 0, MOST)
-        self.limit_concurrency = _optional("limit_concurrency", limit_concurrency, 1, MOST)
-        self.limit_requests = _optional("limit_requests", limit_requests, 1, MOST)
-        self.limit_connections = _optional("limit_connections", limit_connections, 1, MOST)
-        self.limit_connection_requests = _optional(
-            "limit_connection_requests", limit_connection_requests, 1, MOST
-        )
-        self.limit_read_buffer = _amount("limit_read_buffer", limit_read_buffer)
-        self.limit_write_buffer = _amount("limit_write_buffer", limit_write_buffer)
-        self.on_disconnect = on_disconnect
-        self.cancel_grace = _cancel_grace(on_disconnect)
+        self.limit_read_buffer = check("limit_read_buffer", limit_read_buffer)
+        self.limit_write_buffer = check("limit_write_buffer", limit_write_buffer)
+        self.on_disconnect = check("on_disconnect", on_disconnect)
+        self.cancel_grace = cancel_grace(on_disconnect)
         """Seconds from a client's leaving to the cancellation of its request; None: never."""
-        self.cancel_methods = cancel_methods
-        self.half_close = half_close
-        self.tcp_user_timeout = _user_timeout(tcp_user_timeout)
-        self.tcp_keepalive = _whole_number("tcp_keepalive", tcp_keepalive, 0, MOST_KEEPALIVE)
-        self.date_header = date_header
-        self.server_header = server_header
-        self.extensions = _extensions(extensions)
-        self.gc_freeze = gc_freeze
-        if lifespan not in LIFESPAN_MODES:
-            modes = ", ".join(LIFESPAN_MODES)
-            raise ValueError(f"lifespan must be one of {modes}, not {lifespan!r}")
-        if cancel_methods not in CANCEL_METHODS:
-            methods = ", ".join(CANCEL_METHODS)
-            raise ValueError(f"cancel_methods must be one of {methods}, not {cancel_methods!r}")
+        self.cancel_methods = check("cancel_methods", cancel_methods)
+        self.half_close = check("half_close", half_close)
+        self.tcp_user_timeout = check("tcp_user_timeout", tcp_user_timeout)
+        self.tcp_keepalive = check("tcp_keepalive", tcp_keepalive)
+        self.date_header = check("date_header", date_header)
+        self.server_header = check("server_header", server_header)
+        self.extensions = tuple(check("extensions", extensions))
+        self.gc_freeze = check("gc_freeze", gc_freeze)
         self.loaded = False
         self.loaded_app: Any = None
         self.configure_logging()
@@ -230,6 +207,8 @@ class Config:
         """
         if self.loaded_app is not None:
             return self.loaded_app
+        if self.app_dir is not None and self.app_dir not in sys.path[:1]:
+            sys.path.insert(0, self.app_dir)
         try:
             app = import_from_string(self.app)
         except ImportFromStringError as exc:
@@ -333,68 +312,3 @@ def _read_log_config(path: str) -> dict[str, Any] | None:
         module, load = ("json", "load") if suffix == ".json" else ("yaml", "safe_load")
         loaded: dict[str, Any] = getattr(import_module(module), load)(file)
     return loaded
-
-
-def _whole_number(name: str, value: object, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{name} must be a whole number between {low} and {high}, not {value!r}")
-    return value
-
-
-def _optional(name: str, value: int | None, low: int, high: int) -> int | None:
-    return value if value is None else _whole_number(name, value, low, high)
-
-
-def _amount(name: str, value: object) -> int:
-    return _whole_number(name, value, 1, MOST)
-
-
-def _extensions(names: Iterable[str]) -> tuple[str, ...]:
-    known = ", ".join(EXTENSIONS)
-    if isinstance(names, str) or not isinstance(names, Iterable):
-        raise ValueError(f"extensions must be a list of some of {known}, not {names!r}")
-    names = tuple(names)
-    for name in names:
-        if name not in EXTENSIONS:
-            raise ValueError(f"extensions must be some of {known}, not {name!r}")
-    return names
-
-
-def _seconds(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e9:
-        raise ValueError(f"{name} must be a number of seconds, not {value!r}")
-    return value
-
-
-def _cancel_grace(value: object) -> float | None:
-    """Read `on_disconnect`: None for notify, else the seconds before a cancellation."""
-    if value == "notify":
-        return None
-    if value == "cancel":
-        return 0
-    policy, _, seconds = value.partition(":") if isinstance(value, str) else ("", "", "")
-    try:
-        if policy != "cancel":
-            raise ValueError
-        return _seconds("on_disconnect", float(seconds))
-    except ValueError:
-        raise ValueError(
-            f"on_disconnect must be notify, cancel or cancel:SECONDS, not {value!r}"
-        ) from None
-
-
-def _user_timeout(value: object) -> float:
-    seconds = _seconds("tcp_user_timeout", value)
-    if seconds > MOST_USER_TIMEOUT:
-        raise ValueError(f"tcp_user_timeout must be at most {MOST_USER_TIMEOUT} seconds")
-    if seconds and not hasattr(socket, "TCP_USER_TIMEOUT"):
-        raise ValueError("tcp_user_timeout needs TCP_USER_TIMEOUT, which only Linux has")
-    return seconds
-
-
-def _log_level(value: str | int | None) -> int | None:
-    if not isinstance(value, str):
-        return value
-    if value not in LOG_LEVELS:
-        raise ValueError(f"log_level must be one of {', '.join(LOG_LEVELS)}, not {value!r}")
-    return LOG_LEVELS[value]

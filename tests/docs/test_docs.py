@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 import cuvee
+from cuvee.options import OPTIONS
+from cuvee.settings import FILE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCUMENTS = sorted(
@@ -94,8 +96,8 @@ def looks_like_a_file(span: str) -> bool:
 
 
 def is_there(span: str, document: Path) -> bool:
-    """Whether a path exists where a reader would look for it, or a build makes it."""
-    if f"/{span}" in (ROOT / ".gitignore").read_text().splitlines():
+    """Whether a path exists where a reader would look for it, or a build or the user makes it."""
+    if f"/{span}" in (ROOT / ".gitignore").read_text().splitlines() or span == FILE:
         return True
     places = [ROOT, document.parent, ROOT / "csrc", ROOT / "python" / "cuvee", ROOT / "tests"]
     return any(next(place.glob(span.rstrip("/")), None) is not None for place in places)
@@ -171,6 +173,7 @@ def test_make_targets_exist(document: Path) -> None:
 @each_document
 def test_environment_variables_exist(document: Path) -> None:
     names = set(re.findall(r"\bCUVEE_\w*[A-Z]\b", document.read_text()))
+    names -= {"CUVEE_" + option.name.upper() for option in OPTIONS}
     assert {n for n in names if n not in python_sources()} == set()
 
 
@@ -206,15 +209,19 @@ def test_missing_options_are_missing() -> None:
 
 
 def test_every_option_is_documented() -> None:
-    assert set(option_rows()) == help_options()
+    """One that can be switched on can be switched off: that goes without saying."""
+    shown = {option for option in help_options() if not option.startswith("--no-")}
+    documented = set(option_rows())
+    assert {option for option in documented if not option.startswith("--no-")} == shown
+    assert documented <= help_options()
 
 
 def test_documented_defaults_are_the_real_ones() -> None:
     parameters = inspect.signature(cuvee.Config).parameters
-    for option, documented in option_rows().items():
-        parameter = parameters.get(option.removeprefix("--").replace("-", "_"))
-        if parameter is None or option == "--log-level":
-            continue
+    rows = option_rows()
+    for known in OPTIONS:
+        option, parameter = known.option_string, parameters[known.name]
+        documented = rows[option]
         shown = {True: "on", False: "off", None: "", "": ""}.get(parameter.default)
         if shown is None:
             shown = f"`{parameter.default}`"
@@ -222,15 +229,17 @@ def test_documented_defaults_are_the_real_ones() -> None:
             "--timeout-graceful-shutdown": "none",
             "--use-colors": "on a terminal",
             "--extensions": "`all`",
+            "--log-level": "`info`",
+            "--app-dir": "the current directory",
         }
         assert documented == special.get(option, shown), option
 
 
 def test_every_argument_of_config_is_documented() -> None:
     text = (ROOT / "docs" / "options.md").read_text()
+    options = {option.name for option in OPTIONS}
     for parameter in list(inspect.signature(cuvee.Config).parameters)[1:]:
-        option = "--" + parameter.replace("_", "-")
-        assert option in option_rows() or f"| `{parameter}` |" in text, parameter
+        assert parameter in options or f"| `{parameter}` |" in text, parameter
 
 
 def test_every_decision_is_listed() -> None:

@@ -98,35 +98,44 @@ def test_version_says_what_a_bug_report_needs() -> None:
         (["a:b", "--lifspan", "on"], "no such option: '--lifspan'. Did you mean '--lifespan'?"),
         (["a:b", "--xyzzy"], "no such option: '--xyzzy'. cuvee --help shows all options."),
         (["a:b", "-p", "1"], "no such option: '-p'. cuvee --help shows all options."),
-        (["a:b", "--port", "http"], "argument --port: 'http' is not a whole number"),
-        (["a:b", "--port", "65536"], "argument --port: 65536 is not between 0 and 65535"),
-        (["a:b", "--port", "-1"], "argument --port: -1 is not between 0 and 65535"),
-        (["a:b", "--port"], "argument --port: expected one argument"),
-        (["a:b", "--fd", "x"], "argument --fd: 'x' is not a whole number"),
-        (["a:b", "--backlog", "x"], "argument --backlog: 'x' is not a whole number"),
+        (
+            ["a:b", "--port", "http"],
+            "--port must be a whole number between 0 and 65535, not 'http'",
+        ),
+        (
+            ["a:b", "--port", "65536"],
+            "--port must be a whole number between 0 and 65535, not '65536'",
+        ),
+        (["a:b", "--port", "-1"], "--port must be a whole number between 0 and 65535, not '-1'"),
+        (["a:b", "--port"], "--port: expected one argument"),
+        (["a:b", "--fd", "x"], "--fd must be a whole number between 0 and 2147483647, not 'x'"),
+        (
+            ["a:b", "--backlog", "x"],
+            "--backlog must be a whole number between 0 and 2147483647, not 'x'",
+        ),
         (
             ["a:b", "--timeout-keep-alive", "soon"],
-            "argument --timeout-keep-alive: 'soon' is not a number of seconds",
+            "--timeout-keep-alive must be a number of seconds, not 'soon'",
         ),
         (
             ["a:b", "--timeout-graceful-shutdown", "-1"],
-            "argument --timeout-graceful-shutdown: -1 is not a possible number of seconds",
+            "--timeout-graceful-shutdown must be a number of seconds, not '-1'",
         ),
         (
             ["a:b", "--timeout-head", "nan"],
-            "argument --timeout-head: nan is not a possible number of seconds",
+            "--timeout-head must be a number of seconds, not 'nan'",
         ),
         (
             ["a:b", "--on-disconnect", "cancel:soon"],
-            "on_disconnect must be notify, cancel or cancel:SECONDS, not 'cancel:soon'",
+            "--on-disconnect must be notify, cancel or cancel:SECONDS, not 'cancel:soon'",
         ),
         (
             ["a:b", "--tcp-keepalive", "40000"],
-            "argument --tcp-keepalive: 40000 is not between 0 and 32767",
+            "--tcp-keepalive must be a whole number between 0 and 32767, not '40000'",
         ),
         (
             ["a:b", "--tcp-user-timeout", "-1"],
-            "argument --tcp-user-timeout: -1 is not a possible number of seconds",
+            "--tcp-user-timeout must be a number of seconds up to 2147483, not '-1'",
         ),
     ],
 )
@@ -154,13 +163,12 @@ def test_bad_option_is_one_line_and_exit_code_2(arguments: list[str], message: s
     ],
 )
 def test_bad_limit_is_one_line_and_exit_code_2(option: str, least: int, most: int) -> None:
-    for value, wrong in (
-        (str(least - 1), f"{least - 1} is not between {least} and {most}"),
-        (str(most + 1), f"{most + 1} is not between {least} and {most}"),
-        ("64K", "'64K' is not a whole number"),
-    ):
+    for value in (str(least - 1), str(most + 1), "64K"):
         done = command("a:b", option, value)
-        assert done.stderr == f"cuvee: error: argument {option}: {wrong}\n"
+        assert done.stderr == (
+            f"cuvee: error: {option} must be a whole number between {least} and {most}, "
+            f"not {value!r}\n"
+        )
         assert (done.stdout, done.returncode) == ("", 2)
 
 
@@ -175,28 +183,25 @@ def test_bad_limit_is_one_line_and_exit_code_2(option: str, least: int, most: in
     ],
 )
 def test_bad_timeout_is_one_line_and_exit_code_2(option: str) -> None:
-    for value, wrong in (
-        ("-1", "-1 is not a possible number of seconds"),
-        ("soon", "'soon' is not a number of seconds"),
-    ):
+    for value in ("-1", "soon"):
         done = command("a:b", option, value)
-        assert done.stderr == f"cuvee: error: argument {option}: {wrong}\n"
+        assert done.stderr == (
+            f"cuvee: error: {option} must be a number of seconds, not {value!r}\n"
+        )
         assert (done.stdout, done.returncode) == ("", 2)
 
 
 @pytest.mark.parametrize(
     ("option", "values"),
     [
-        ("--log-level", ("critical", "trace")),
-        ("--lifespan", ("auto", "on", "off")),
-        ("--cancel-methods", ("all", "safe")),
+        ("--log-level", "critical, error, warning, info, debug, trace"),
+        ("--lifespan", "auto, on, off"),
+        ("--cancel-methods", "all, safe"),
     ],
 )
-def test_bad_choice_names_the_possible_ones(option: str, values: tuple[str, ...]) -> None:
+def test_bad_choice_names_the_possible_ones(option: str, values: str) -> None:
     done = command("applications:hello", option, "loud")
-    (line,) = done.stderr.splitlines()
-    assert line.startswith(f"cuvee: error: argument {option}: invalid choice: 'loud'")
-    assert all(value in line for value in values)
+    assert done.stderr == f"cuvee: error: {option} must be one of {values}, not 'loud'\n"
     assert done.returncode == 2
 
 

@@ -86,11 +86,7 @@ def test_defaults_are_uvicorns() -> None:
 def test_run_takes_what_config_takes() -> None:
     of_config = inspect.signature(cuvee.Config).parameters
     of_run = inspect.signature(cuvee.run).parameters
-    assert set(of_run) - set(of_config) == {"app_dir"}
-    assert set(of_config) <= set(of_run)
-    for name, parameter in of_config.items():
-        assert of_run[name].default == parameter.default
-        assert of_run[name].annotation == parameter.annotation
+    assert list(of_run.values()) == list(of_config.values())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: MIT
+"""Every option of a server, once: the command line, the environment and files take them from here.
+
+The default of an option stands in the signature of `Config`, which has an argument for each.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, NamedTuple, TypeVar
+
+from cuvee.kinds import Choice, Flag, Form, Kind, Level, Seconds, Some, Text, Whole
+from cuvee.logging import LOG_LEVELS
+
+EXTENSIONS = ("early_hint", "trailers", "pathsend", "zerocopysend")
+"""The http.response extensions of ASGI that there are."""
+MOST = 2**30
+"""The highest value of a limit of bytes or of a number of things."""
+MOST_FIELDS = 256
+MOST_BODY = 2**53
+MOST_KEEPALIVE = 32767
+"""The highest number of seconds that the kernel takes for TCP_KEEPIDLE."""
+MOST_USER_TIMEOUT = 2147483
+"""The highest number of seconds that it takes, as milliseconds, for TCP_USER_TIMEOUT."""
+
+Value = TypeVar("Value")
+
+
+class Option(NamedTuple):
+    """One option."""
+
+    name: str
+    """The argument of Config, the key in a file, and in capitals the end of a variable's name."""
+    kind: Kind
+    group: str
+    """The heading that it stands under in the help."""
+    help: str
+    flag: str = ""
+    """On the command line, where that is not the name with hyphens: the singular of a list."""
+
+    @property
+    def option_string(self) -> str:
+        """What the command line has, for example --log-level."""
+        return self.flag or "--" + self.name.replace("_", "-")
+
+
+def cancel_grace(policy: Any) -> float | None:
+    """Return the seconds from a client's leaving to the end of its request; None: it is not ended.
+
+    `policy` is what --on-disconnect takes. Raises ValueError.
+    """
+    if policy == "notify":
+        return None
+    if policy == "cancel":
+        return 0
+    word, _, seconds = policy.partition(":") if isinstance(policy, str) else ("", "", "")
+    if word != "cancel":
+        raise ValueError(policy)
+    grace: float = Seconds().parse(seconds)
+    return grace
+
+
+class UserTimeout(Seconds):
+    """What TCP_USER_TIMEOUT takes, where there is one."""
+
+    def accept(self, value: Any, shown: object) -> Any:
+        """Refuse where the system can't do it."""
+        seconds = super().accept(value, shown)
+        if seconds and not hasattr(socket, "TCP_USER_TIMEOUT"):
+            raise ValueError("needs TCP_USER_TIMEOUT, which only Linux has")
+        return seconds
+
+
+def _bytes(*, least: int = 1, most: int = MOST, optional: bool = False) -> Whole:
+    return Whole(least, most, "BYTES", optional=optional)
+
+
+def _number(*, optional: bool = False) -> Whole:
+    return Whole(1, MOST, optional=optional)
+
+
+APP = "application"
+LISTEN = "where to listen"
+LOGS = "logging"
+TIMES = "time limits, in seconds"
+LIMITS = "limits"
+CLIENTS = "clients that leave or vanish"
+ANSWERS = "answers"
+PROCESS = "process"
+
+OPTIONS = (
+    # ---- the application
+    Option("factory", Flag(), APP, "APP is a function that returns the application"),
+    Option(
+        "app_dir",
+        Text("DIR", optional=True),
+        APP,
+        "where to look for APP's module first [default: the current directory]",
+    ),
+    Option("root_path", Text("PATH"), APP, "the path under which a proxy mounts the application"),
+    Option(
+        "lifespan",
+        Choice(("auto", "on", "off")),
+        APP,
+        "tell the application when the server starts and stops; auto: unless it doesn't "
+        "support that",
+    ),
+    Option(
+        "extensions",
+        Some(EXTENSIONS),
+        APP,
+        "the ASGI extensions of http.response to offer, with commas between: "
+        + ", ".join(EXTENSIONS)
+        + "; or none [default: all]",
+    ),
+    # ---- where to listen
+    Option("host", Text("HOST"), LISTEN, "host name or address"),
+    Option("port", Whole(0, 65535, "PORT"), LISTEN, "port; 0: any free port, which the log names"),
+    Option("uds", Text("PATH", optional=True), LISTEN, "a Unix socket, in place of host and port"),
+    Option(
+        "fd",
+        Whole(0, 2**31 - 1, optional=True),
+        LISTEN,
+        "an inherited file descriptor of a bound socket, in place of all these",
+    ),
+    Option("backlog", Whole(0, 2**31 - 1), LISTEN, "how many connections may wait to be accepted"),
+    # ---- logging
+    Option(
+        "log_level",
+        Level(LOG_LEVELS, optional=True),
+        LOGS,
+        "the least severe level [default: info]",
+    ),
+    Option("access_log", Flag(), LOGS, "a line for each request on standard output"),
+    Option(
+        "use_colors",
+        Flag(optional=True),
+        LOGS,
+        "coloured log lines [default: on a terminal]",
+    ),
+    # ---- time limits
+    Option(
+        "timeout_keep_alive",
+        Seconds(),
+        TIMES,
+        "close a connection that sends no other request for so long",
+    ),
+    Option(
+        "timeout_head",
+        Seconds(),
+        TIMES,
+        "answer 408 when a request's head is not complete after so long",
+    ),
+    Option(
+        "timeout_body",
+        Seconds(),
+        TIMES,
+        "answer 408 when nothing of an awaited body comes for so long",
+    ),
+    Option(
+        "timeout_unread_body",
+        Seconds(),
+        TIMES,
+        "close a connection whose answer is complete when the rest of the body is not there "
+        "after so long",
+    ),
+    Option(
+        "timeout_write",
+        Seconds(),
+        TIMES,
+        "cut a connection whose client takes nothing for so long",
+    ),
+    Option(
+        "timeout_linger",
+        Seconds(),
+        TIMES,
+        "wait so long for the client to close after the last answer",
+    ),
+    Option(
+        "timeout_request",
+        Seconds(optional=True),
+        TIMES,
+        "cancel a request whose answer is not complete after so long: 504, or its connection "
+        "is cut [default: never]",
+    ),
+    Option(
+        "timeout_graceful_shutdown",
+        Seconds(optional=True),
+        TIMES,
+        "cancel what is still running so long after the stop [default: never]",
+    ),
+    # ---- limits
+    Option("limit_request_line", _bytes(), LIMITS, "answer 414 to a longer request line"),
+    Option("limit_request_head", _bytes(), LIMITS, "answer 431 to a larger request head"),
+    Option(
+        "limit_request_fields",
+        Whole(1, MOST_FIELDS),
+        LIMITS,
+        "answer 431 to more fields in a head",
+    ),
+    Option(
+        "limit_request_body",
+        _bytes(least=0, most=MOST_BODY, optional=True),
+        LIMITS,
+        "answer 413 to a larger body [default: none]",
+    ),
+    Option(
+        "limit_body_rate",
+        Whole(0, MOST, "BYTES_PER_SECOND"),
+        LIMITS,
+        "answer 408 to a body that comes more slowly, but for its first 5 seconds; 0: any rate",
+    ),
+    Option(
+        "limit_concurrency",
+        _number(optional=True),
+        LIMITS,
+        "answer 503 while so many connections or requests are there [default: none]",
+    ),
+    Option(
+        "limit_requests",
+        _number(optional=True),
+        LIMITS,
+        "answer 503 while so many requests are under way [default: none]",
+    ),
+    Option(
+        "limit_connections",
+        _number(optional=True),
+        LIMITS,
+        "accept no other while so many connections are there [default: none]",
+    ),
+    Option(
+        "limit_connection_requests",
+        _number(optional=True),
+        LIMITS,
+        "close a connection after so many requests [default: none]",
+    ),
+    Option("limit_read_buffer", _bytes(), LIMITS, "stop reading when so much waits to be received"),
+    Option(
+        "limit_write_buffer", _bytes(), LIMITS, "let send wait when so much waits to be written"
+    ),
+    # ---- clients that leave or vanish
+    Option(
+        "on_disconnect",
+        Form(cancel_grace, "notify, cancel or cancel:SECONDS", "POLICY"),
+        CLIENTS,
+        "what becomes of a request whose client leaves before its answer is complete; "
+        "notify: it is told, and goes on; cancel: its task is cancelled; cancel:SECONDS: so "
+        "long after it was told",
+    ),
+    Option(
+        "cancel_methods",
+        Choice(("all", "safe")),
+        CLIENTS,
+        "which requests that is done to; safe: GET, HEAD, OPTIONS and QUERY only",
+    ),
+    Option(
+        "half_close",
+        Flag(),
+        CLIENTS,
+        "a client that has ended what it sends has not left: it gets its answers",
+    ),
+    Option(
+        "tcp_user_timeout",
+        UserTimeout(MOST_USER_TIMEOUT),
+        CLIENTS,
+        "let the kernel end a connection whose client acknowledges nothing for so long, or "
+        "has no room; 0: as the system does; Linux only",
+    ),
+    Option(
+        "tcp_keepalive",
+        Whole(0, MOST_KEEPALIVE, "SECONDS"),
+        CLIENTS,
+        "let the kernel ask a client that says nothing for so long whether it is still "
+        "there; 0: never",
+    ),
+    # ---- answers
+    Option("date_header", Flag(), ANSWERS, "say the time in each answer"),
+    Option("server_header", Flag(), ANSWERS, "say the server's name in each answer"),
+    # ---- process
+    Option(
+        "gc_freeze",
+        Flag(),
+        PROCESS,
+        "collect garbage when the application has started, and leave what is there then "
+        "out of later collections",
+    ),
+)
+
+BY_NAME = {option.name: option for option in OPTIONS}
+
+
+def check(name: str, value: Value) -> Value:
+    """Return `value` if the option `name` may have it; raise ValueError with the name if not."""
+    try:
+        checked: Value = BY_NAME[name].kind.check(value)
+        return checked
+    except ValueError as exc:
+        raise ValueError(f"{name} {exc}") from None
