@@ -85,7 +85,8 @@ def did_you_mean(name: str, names: Iterable[str], prefix: str = "") -> str:
     near = get_close_matches(name, list(names), n=1)
     if not near:
         return ""
-    return f" Did you mean {prefix + near[0].upper() if prefix else near[0]!r}?"
+    found = prefix + near[0].upper() if prefix else near[0]
+    return f" Did you mean {found!r}?"
 
 
 # ---- the command line ----------------------------------------------------------------------------

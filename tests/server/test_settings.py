@@ -197,7 +197,7 @@ def test_a_mistake_in_a_variable_is_one_line(
 def test_unknown_variables_are_a_warning(tmp_path: Path) -> None:
     done = command(tmp_path, "a:b", "--print-config", CUVEE_PROT="1", UVICORN_XYZZY="1")
     assert sorted(done.stderr.splitlines()) == [
-        "cuvee: warning: CUVEE_PROT is ignored: there is no such option. Did you mean CUVEE_PORT?",
+        "cuvee: warning: CUVEE_PROT is ignored: there is no such option. Did you mean 'CUVEE_PORT'?",
         "cuvee: warning: UVICORN_XYZZY is ignored: there is no such option.",
     ]
     assert done.returncode == 0
