@@ -20,7 +20,7 @@ from tests.support.asgi import WAIT
 APPLICATIONS = Path(__file__).parent.parent / "server"
 """The folder of applications.py, whose applications the command serves."""
 
-RUNNING = re.compile(r"Cuvee running on http://(.+):(\d+) \(Press CTRL\+C to quit\)")
+RUNNING = re.compile(r"(?:Cuvee|Uvicorn) running on http://(.+):(\d+) \(Press CTRL\+C to quit\)")
 COLOR = re.compile("\x1b\\[[0-9;]*m")
 UNIX_RUNNING = "Cuvee running on unix socket"
 
@@ -73,12 +73,13 @@ class Output:
 class ServerProcess:
     """`python -m cuvee ARGUMENTS` while a `with` block runs; killed at its end if it still runs.
 
-    `prefix` are words in front of the command; `preexec` is called in the child.
+    `module` may be another server; `prefix` are words in front of the command; `preexec` is called in the child.
     """
 
     def __init__(
         self,
         *arguments: str,
+        module: str = "cuvee",
         prefix: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
@@ -87,7 +88,7 @@ class ServerProcess:
         stdout: int | None = None,
     ) -> None:
         self.process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "cuvee", *arguments],
+            [*prefix, sys.executable, "-m", module, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if stdout is None else stdout,
             stderr=subprocess.PIPE,
@@ -119,7 +120,7 @@ class ServerProcess:
 
     def wait_until_running(self) -> int:
         """Wait until the server listens on a TCP port, and return that."""
-        found = RUNNING.search(COLOR.sub("", self.stderr.expect("Cuvee running on")))
+        found = RUNNING.search(COLOR.sub("", self.stderr.expect(" running on ")))
         assert found is not None
         return int(found[2])
 
