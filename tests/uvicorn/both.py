@@ -139,6 +139,6 @@ def comparable(lines: list[str]) -> list[str]:
         else:
             traceback = False
             line = re.sub(r"\bUvicorn\b", "Cuvee", line).replace("uvicorn", "cuvee")
-            line = re.sub(r"\[\d+\]", "[PID]", line)
+            line = re.sub(r"(process \[(?:\x1b\[36m)?)\d+", r"\1PID", line)
             found.append(re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", line))
     return found
