@@ -131,16 +131,6 @@ must_wait(const CycleObject *cycle)
     return cycle->conn != NULL && cycle->conn->queued > cycle->service->env.write_low && cycle->conn->above_high;
 }
 
-/* Begins to open the file that a waiting message names: 0 or -1. */
-static int
-open_file(WaitObject *wait, const cv_message_t *message)
-{
-    cv_message_extra_t extra;
-    cv_message_read_extra(message, &wait->cycle->service->state->names, &extra);
-    wait->opening = cv_opening_start(wait->cycle, extra.path == NULL ? Py_None : extra.path);
-    return wait->opening == NULL ? -1 : 0;
-}
-
 /* Takes the message of `wait`, which is the first that was not taken yet. 1 when the awaitable is finished, 0 when it
  * waits, -1 with an exception set. */
 static int
@@ -163,7 +153,8 @@ take_waiting(WaitObject *wait)
     }
     if (took == TOOK_OPENING) {
         wait->message = Py_NewRef(dict);
-        status = open_file(wait, &message);
+        wait->opening = cv_send_open_path(cycle, &message);
+        status = wait->opening == NULL ? -1 : 0;
     } else {
         cv_wait_leave_order(wait);
     }

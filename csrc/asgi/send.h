@@ -41,7 +41,10 @@ int cv_send_more(PyObject *value);
 /* The answer is complete, and the connection is free. */
 void cv_send_finish(CycleObject *cycle);
 
-/* send_file.c. `opening` is done, or NULL where the file was not asked for yet. */
+/* send_file.c. Begins to open the file that a pathsend names: NULL with an exception. */
+cv_opening_t *cv_send_open_path(CycleObject *cycle, const cv_message_t *message);
+
+/* `opening` is done, or NULL where the file was not asked for yet. */
 int cv_send_path(CycleObject *cycle, cv_opening_t *opening);
 int cv_send_descriptor(CycleObject *cycle, const cv_message_t *message);
 

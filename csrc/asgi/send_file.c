@@ -13,12 +13,24 @@
 static void
 take_back_head(CycleObject *cycle)
 {
-    if (cycle->conn->response.head_open) {
+    if (cycle->conn != NULL && cycle->conn->response.head_open) {
         cv_conn_retract(cycle->conn);
         cycle->started = false;
         cycle->trailers_due = false;
         cycle->logged = false; /* the line of the access log that stands there is overtaken by another one */
     }
+}
+
+cv_opening_t *
+cv_send_open_path(CycleObject *cycle, const cv_message_t *message)
+{
+    cv_message_extra_t extra;
+    cv_message_read_extra(message, &cycle->service->state->names, &extra);
+    cv_opening_t *opening = cv_opening_start(cycle, extra.path == NULL ? Py_None : extra.path);
+    if (opening == NULL) {
+        take_back_head(cycle);
+    }
+    return opening;
 }
 
 int

@@ -245,7 +245,7 @@ def test_what_is_no_path_is_an_error(
     serve: Serve, notes: Notes, path: Any, error: type[Exception]
 ) -> None:
     with serve(SendsFile(notes, path)) as server, server.connect() as client:
-        client.get()
+        assert client.ask().status == 500
         assert type(notes.get()) is error
         server.log.expect("Exception in ASGI application")
 
