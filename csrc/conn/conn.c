@@ -92,6 +92,7 @@ wanted_deadline(const cv_conn_t *conn)
     switch (conn->state) {
     case CV_CONN_OPEN:
         return waits_for_body(conn) ? CV_CONN_BODY : -1;
+    case CV_CONN_PREAMBLE:
     case CV_CONN_IDLE:
         return conn->fresh ? CV_CONN_HEAD : CV_CONN_KEEP_ALIVE;
     case CV_CONN_READ_HEAD:
@@ -146,7 +147,8 @@ wants_input(const cv_conn_t *conn)
     if (conn->state == CV_CONN_OPEN && !conn->request_complete) {
         return conn->unread <= conn->env->read_high;
     }
-    return conn->state == CV_CONN_READ_HEAD || cv_conn_waiting(conn) < conn->env->read_high;
+    return conn->state == CV_CONN_READ_HEAD || conn->state == CV_CONN_PREAMBLE
+        || cv_conn_waiting(conn) < conn->env->read_high;
 }
 
 void

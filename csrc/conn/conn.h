@@ -23,6 +23,7 @@
 #include "http/h1_parser.h"
 #include "http/h1_writer.h"
 #include "http/http_date.h"
+#include "http/proxy_preamble.h"
 #include "net/deadlines.h"
 #include "net/transport.h"
 
@@ -50,6 +51,9 @@ typedef struct cv_conn_env cv_conn_env_t;
 
 /* What a connection needs from above. */
 typedef struct {
+    /* [poll] A preamble came before the connection's first request, as cv_conn_expect_preamble asked for. May be NULL
+     * where nobody asks. */
+    void (*on_preamble)(cv_conn_t *conn, const cv_preamble_t *preamble);
     /* [poll] A request begins. `head` is borrowed during the call. 0, or negative: the connection answers 500, calls
      * on_gone and closes. The callee may refuse or close the connection. */
     int (*on_head)(cv_conn_t *conn, const cv_h1_head_t *head);
@@ -149,6 +153,7 @@ void cv_conn_env_drain(cv_conn_env_t *env);
 void cv_conn_env_abort(cv_conn_env_t *env);
 
 typedef enum {
+    CV_CONN_PREAMBLE,   /* a PROXY preamble comes before everything else, or must not come */
     CV_CONN_IDLE,       /* no byte of a request yet: on accept, or after a complete exchange */
     CV_CONN_READ_HEAD,  /* part of a head arrived */
     CV_CONN_OPEN,       /* a request was handed up and its answer is not complete, or is the connection's last
@@ -189,6 +194,7 @@ struct cv_conn {
     bool is_connect : 1;     /* the open request is CONNECT */
     bool takes_trailers : 1; /* its client takes a trailer section */
     bool body_waits : 1;     /* with a body_rate: it is the client's turn to send more of a body */
+    bool bars_preamble : 1;  /* in CV_CONN_PREAMBLE: its peer may not send one */
     bool response_started;   /* cv_conn_respond was called for the open request */
     bool response_complete;
     bool above_high;         /* on_drain is owed */
@@ -221,6 +227,10 @@ struct cv_conn {
  * `app` is stored in conn->app. After cv_conn_close, or once on_gone was called, every function below does nothing;
  * those that return an int return CV_CONN_EGONE. */
 cv_conn_t *cv_conn_new(cv_conn_env_t *env, int fd, void *app);
+
+/* Right after cv_conn_new: what comes first must be a PROXY preamble if the peer is trusted, and may be none otherwise.
+ * Without this call its bytes are a malformed request. */
+void cv_conn_expect_preamble(cv_conn_t *conn, bool is_trusted);
 
 /* Starts the answer of the open request: status line into the held head. 0 or negative (a status out of range). */
 int cv_conn_respond(cv_conn_t *conn, unsigned status);

@@ -145,7 +145,7 @@ cv_conn_env_flush(cv_conn_env_t *env)
 static void
 drain(cv_conn_t *conn)
 {
-    bool idle = conn->state == CV_CONN_IDLE && cv_conn_waiting(conn) == 0
+    bool idle = conn->state <= CV_CONN_IDLE && cv_conn_waiting(conn) == 0
         && !cv_transport_has_input(&conn->transport);
     if (idle || conn->state == CV_CONN_DISCARD) {
         conn->close_after_write = true;
@@ -182,8 +182,12 @@ end_idle(cv_conn_t *conn, cv_limit_t limit)
 {
     if (cv_transport_has_input(&conn->transport)) {
         cv_deadline_set(&conn->env->deadlines, &conn->deadline, CV_CONN_HEAD);
+        return;
+    }
+    conn->env->limited[limit]++;
+    if (conn->state == CV_CONN_PREAMBLE && !conn->bars_preamble && cv_conn_waiting(conn) > 0) {
+        cv_conn_refuse_preamble(conn, "PROXY preamble not complete within --timeout-head");
     } else {
-        conn->env->limited[limit]++;
         cv_conn_close(conn, false);
     }
 }

@@ -79,6 +79,15 @@ void cv_conn_rest_parser(cv_conn_t *conn);
 /* Frees the parser, wherever it is. */
 void cv_conn_free_parser(cv_conn_t *conn);
 
+/* conn_preamble.c */
+
+/* Looks at what waits in conn->input in CV_CONN_PREAMBLE. True once it was taken, if it is there, and a request follows
+ * in the input. */
+bool cv_conn_take_preamble(cv_conn_t *conn);
+
+/* Closes a connection whose preamble breaks a rule. */
+void cv_conn_refuse_preamble(cv_conn_t *conn, const char *rule);
+
 /* conn_read.c */
 
 void cv_conn_on_readable(cv_transport_t *transport);

@@ -131,9 +131,9 @@ take_input(cv_conn_t *conn, const char *data, size_t len)
         conn->input_dropped = true;
         return 0;
     }
-    if (conn->state == CV_CONN_READ_HEAD) {
+    if (conn->state == CV_CONN_READ_HEAD || conn->state == CV_CONN_PREAMBLE) {
         int status = keep(conn, data, len);
-        if (status == 0) {
+        if (status == 0 && (conn->state == CV_CONN_READ_HEAD || cv_conn_take_preamble(conn))) {
             parse_waiting(conn);
         }
         return status;

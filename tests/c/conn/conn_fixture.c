@@ -41,6 +41,12 @@ note(fixture_t *f, const char *format, ...)
     f->told_len += (size_t)len;
 }
 
+static void
+on_preamble(cv_conn_t *conn, const cv_preamble_t *preamble)
+{
+    note(fixture_of(conn->env), "preamble %u of %zu; ", (unsigned)preamble->kind, preamble->size);
+}
+
 static int
 on_head(cv_conn_t *conn, const cv_h1_head_t *head)
 {
@@ -134,6 +140,7 @@ on_batch(cv_conn_env_t *env)
 }
 
 static const cv_conn_ops_t ops = {
+    .on_preamble = on_preamble,
     .on_head = on_head,
     .on_body = on_body,
     .on_end = on_end,
