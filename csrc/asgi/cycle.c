@@ -2,12 +2,16 @@
 #include "asgi/cycle.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <structmember.h>
 
 #include "asgi/disconnect.h"
 #include "asgi/peer.h"
 #include "asgi/task.h"
 #include "asgi/wait.h"
+#include "http/node.h"
+
+enum { CLIENT_TEXT = CV_NODE_MOST + sizeof ":65535" };
 
 CycleObject *
 cv_cycle_new(cv_service_t *service, cv_conn_t *conn)
@@ -100,9 +104,9 @@ make_target(CycleObject *cycle)
 
 /* access(client, method, target, version, status): the Python path of the access log. */
 static int
-call_access(CycleObject *cycle, cv_span_t client_text, unsigned status)
+call_access(CycleObject *cycle, cv_span_t peer, unsigned status)
 {
-    PyObject *client = PyUnicode_DecodeASCII(client_text.data, (Py_ssize_t)client_text.len, NULL);
+    PyObject *client = PyUnicode_DecodeLatin1(peer.data, (Py_ssize_t)peer.len, NULL);
     PyObject *target = make_target(cycle);
     PyObject *done = NULL;
     if (client != NULL && target != NULL) {
@@ -115,11 +119,26 @@ call_access(CycleObject *cycle, cv_span_t client_text, unsigned status)
     return done == NULL ? -1 : 0;
 }
 
+/* "host:port" of the client that proxies told of, in `room`, or of the connection's peer. */
+static cv_span_t
+client_text(const CycleObject *cycle, char room[CLIENT_TEXT])
+{
+    if (cycle->client == NULL) {
+        return cv_peer_text(cycle->conn->app);
+    }
+    PyObject *host = PyTuple_GET_ITEM(cycle->client, 0);
+    size_t len = (size_t)PyUnicode_GET_LENGTH(host);
+    memcpy(room, PyUnicode_1BYTE_DATA(host), len);
+    len += (size_t)snprintf(room + len, CLIENT_TEXT - len, ":%ld", PyLong_AsLong(PyTuple_GET_ITEM(cycle->client, 1)));
+    return (cv_span_t){room, len};
+}
+
 static int
 log_access(CycleObject *cycle, unsigned status)
 {
     cv_service_t *service = cycle->service;
-    cv_span_t client = cv_peer_text(cycle->conn->app);
+    char room[CLIENT_TEXT];
+    cv_span_t client = client_text(cycle, room);
     if (service->access_log == NULL) {
         return call_access(cycle, client, status);
     }
@@ -165,6 +184,7 @@ cycle_clear(PyObject *op)
     cv_disconnect_end(self);
     Py_CLEAR(self->scope);
     Py_CLEAR(self->task);
+    Py_CLEAR(self->client);
     Py_CLEAR(self->method);
     Py_CLEAR(self->raw_path);
     Py_CLEAR(self->query);

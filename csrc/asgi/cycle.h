@@ -35,6 +35,7 @@ typedef struct {
     PyObject *disconnect;      /* Disconnect, strong, until done; NULL where no client's leaving cancels anything */
 
     /* for the access log: strong, NULL without one */
+    PyObject *client;          /* (host, port) as proxies told it; NULL: the connection's peer */
     PyObject *method;          /* str */
     PyObject *raw_path;        /* bytes */
     PyObject *query;           /* bytes */

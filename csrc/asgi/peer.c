@@ -11,10 +11,16 @@
 
 enum { TEXT_SIZE = INET6_ADDRSTRLEN + 8 };
 
+typedef enum { NOT_ASKED,
+               IS_TRUSTED,
+               IS_NOT_TRUSTED } trust_t;
+
 struct cv_peer {
     PyObject *client; /* strong, NULL until asked for */
     PyObject *server; /* strong, NULL until asked for */
     uint8_t text_len;
+    uint8_t trust;     /* trust_t */
+    bool is_unix;      /* it connected to a Unix socket of ours */
     char text[TEXT_SIZE];
     union {
         struct sockaddr any;
@@ -48,12 +54,76 @@ cv_peer_new(const struct sockaddr *address, socklen_t len)
         return NULL;
     }
     peer->address.any.sa_family = AF_UNSPEC;
+    peer->is_unix = len < sizeof address->sa_family || address->sa_family == AF_UNIX;
     if (len >= sizeof(struct sockaddr_in) && address->sa_family == AF_INET) {
         memcpy(&peer->address.v4, address, sizeof peer->address.v4);
     } else if (len >= sizeof(struct sockaddr_in6) && address->sa_family == AF_INET6) {
         memcpy(&peer->address.v6, address, sizeof peer->address.v6);
     }
     return peer;
+}
+
+void
+cv_peer_stand_back(cv_peer_t *peer, const cv_preamble_t *preamble)
+{
+    if (preamble->kind == CV_PREAMBLE_OWN) {
+        return;
+    }
+    peer->trust = NOT_ASKED;
+    peer->is_unix = false;
+    memset(&peer->address, 0, sizeof peer->address);
+    peer->address.any.sa_family = AF_UNSPEC;
+    if (preamble->kind == CV_PREAMBLE_IPV4) {
+        peer->address.v4.sin_family = AF_INET;
+        peer->address.v4.sin_port = htons(preamble->port);
+        memcpy(&peer->address.v4.sin_addr, preamble->address, 4);
+    } else if (preamble->kind == CV_PREAMBLE_IPV6) {
+        peer->address.v6.sin6_family = AF_INET6;
+        peer->address.v6.sin6_port = htons(preamble->port);
+        memcpy(&peer->address.v6.sin6_addr, preamble->address, 16);
+    }
+}
+
+/* The path of the Unix socket that `fd` was accepted from, in `storage`; an empty span for one that has none. */
+static cv_span_t
+socket_path(int fd, struct sockaddr_un *storage)
+{
+    socklen_t len = sizeof *storage;
+    size_t offset = offsetof(struct sockaddr_un, sun_path);
+    if (getsockname(fd, (struct sockaddr *)storage, &len) < 0 || storage->sun_family != AF_UNIX || len <= offset) {
+        return (cv_span_t){0};
+    }
+    size_t most = len - offset < sizeof storage->sun_path ? len - offset : sizeof storage->sun_path;
+    return (cv_span_t){storage->sun_path, strnlen(storage->sun_path, most)};
+}
+
+static bool
+is_trusted(const cv_peer_t *peer, int fd, const cv_trusted_t *trusted)
+{
+    cv_address_t address;
+    struct sockaddr_un storage;
+    if (trusted->everyone) {
+        return true;
+    }
+    switch (peer->address.any.sa_family) {
+    case AF_INET:
+        cv_address_from_ipv4(&address, &peer->address.v4.sin_addr);
+        return cv_trusted_has_address(trusted, &address);
+    case AF_INET6:
+        memcpy(address.bytes, &peer->address.v6.sin6_addr, sizeof address.bytes);
+        return cv_trusted_has_address(trusted, &address);
+    default:
+        return peer->is_unix && (trusted->unix_peers || cv_trusted_has_literal(trusted, socket_path(fd, &storage)));
+    }
+}
+
+bool
+cv_peer_is_trusted(cv_peer_t *peer, int fd, const cv_trusted_t *trusted)
+{
+    if (peer->trust == NOT_ASKED) {
+        peer->trust = is_trusted(peer, fd, trusted) ? IS_TRUSTED : IS_NOT_TRUSTED;
+    }
+    return peer->trust == IS_TRUSTED;
 }
 
 void

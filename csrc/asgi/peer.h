@@ -11,14 +11,25 @@
 
 #include <Python.h>
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 #include "base/span.h"
+#include "base/trusted.h"
+#include "http/proxy_preamble.h"
 
 typedef struct cv_peer cv_peer_t;
 
-/* Remembers the peer's address (of length 0 for a Unix socket's). Needs no GIL. NULL: no memory. */
+/* Remembers the peer's address. Needs no GIL. NULL: no memory. */
 cv_peer_t *cv_peer_new(const struct sockaddr *address, socklen_t len);
+
+/* The peer is a proxy, and who stands behind it is the peer from now on. Before anything of it was asked for but
+ * cv_peer_is_trusted. Needs no GIL. */
+void cv_peer_stand_back(cv_peer_t *peer, const cv_preamble_t *preamble);
+
+/* True when the peer is one of `trusted`, which is always the same list. `fd` is the connection's socket. Needs no
+ * GIL. */
+bool cv_peer_is_trusted(cv_peer_t *peer, int fd, const cv_trusted_t *trusted);
 
 void cv_peer_free(cv_peer_t *peer);
 

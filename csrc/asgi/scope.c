@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "asgi/client.h"
 #include "asgi/peer.h"
 #include "http/target.h"
 
@@ -247,13 +248,6 @@ set_server(cv_service_t *service, PyObject *scope, cv_conn_t *conn)
     return 0;
 }
 
-static int
-set_client(cv_service_t *service, PyObject *scope, cv_conn_t *conn)
-{
-    PyObject *client = cv_peer_client(conn->app);
-    return client == NULL ? -1 : PyDict_SetItem(scope, service->state->names.client, client);
-}
-
 PyObject *
 cv_scope_build(cv_service_t *service, cv_conn_t *conn, const cv_h1_head_t *head, CycleObject *cycle)
 {
@@ -264,7 +258,7 @@ cv_scope_build(cv_service_t *service, cv_conn_t *conn, const cv_h1_head_t *head,
     }
     if ((head->minor == 0 && PyDict_SetItem(scope, n->http_version, n->http_1_0) < 0)
         || set_steal(scope, n->asgi, cv_lent_take(&service->asgi)) < 0
-        || set_server(service, scope, conn) < 0 || set_client(service, scope, conn) < 0
+        || set_server(service, scope, conn) < 0 || cv_client_set(service, scope, conn, head, cycle) < 0
         || set_steal(scope, n->headers, build_headers(service, head)) < 0
         || set_steal(scope, n->state, PyDict_Copy(service->lifespan_state)) < 0
         || set_steal(scope, n->extensions, cv_lent_take(cv_extensions_for(&service->extensions, head))) < 0

@@ -34,6 +34,12 @@ drop_queued(CycleObject *cycle)
 
 /* ---- what conn/ tells -------------------------------------------------------------------------------------- */
 
+static void
+on_preamble(cv_conn_t *conn, const cv_preamble_t *preamble)
+{
+    cv_peer_stand_back(conn->app, preamble);
+}
+
 /* The limit that stands in the way of one more request, or CV_LIMITS. */
 static cv_limit_t
 find_limit(const cv_service_t *service)
@@ -270,6 +276,7 @@ on_room(cv_conn_env_t *env)
 }
 
 const cv_conn_ops_t cv_service_conn_ops = {
+    .on_preamble = on_preamble,
     .on_head = on_head,
     .on_body_room = on_body_room,
     .on_body = on_body,

@@ -20,7 +20,9 @@
 #include "asgi/lent.h"
 #include "asgi/recent.h"
 #include "base/list.h"
+#include "base/trusted.h"
 #include "conn/conn.h"
+#include "http/forwarded.h"
 #include "observe/access_log.h"
 #include "py/state.h"
 
@@ -64,6 +66,10 @@ struct cv_service {
     cv_access_log_t *access_log; /* of `access`, borrowed; NULL when that is a callable or NULL */
     uint32_t limit_concurrency; /* connections or requests at which another request gets 503 */
     uint32_t limit_requests;    /* requests under way at which another one gets 503 */
+    cv_trusted_t trusted;       /* whose word about a client is taken */
+    cv_forwarded_rules_t forwarded; /* ... in a request's fields */
+    bool reads_forwarded;       /* ... at all */
+    bool proxy_protocol;        /* ... before its first byte, which must be there then */
     uint64_t cancel_grace;      /* ms from a client's leaving to the cancellation of its request */
     bool cancels;               /* ... which is done at all */
     bool cancels_unsafe;        /* ... also to requests that may change something */

@@ -142,6 +142,7 @@ server_dealloc(PyObject *op)
         cv_server_leave_foreign_loop(self); /* only when making the server failed */
     }
     server_clear(op);
+    cv_trusted_deinit(&self->service.trusted);
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -340,7 +341,8 @@ static PyMemberDef server_members[] = {
 PyDoc_STRVAR(server_doc,
              "Server(app, loop, *, root_path=\"\", state=None, asgi_version=\"3.0\", limits=None,\n"
              "       cancel_grace=None, cancel_unsafe=True, half_close=False, date_header=True,\n"
-             "       server_header=True, extensions=(), access_log=None, log)\n--\n\n"
+             "       server_header=True, extensions=(), access_log=None, log, trusted=(),\n"
+             "       forwarded_headers=None, forwarded_hops=0, proxy_protocol=False)\n--\n\n"
              "One ASGI application served over HTTP/1.1 on one event loop.\n\n"
              "Requests run in a copy of the contextvars context that is current now. `state` is copied into each\n"
              "scope. `limits` are numbers by the names of Config's options. `cancel_grace` is how many seconds after\n"
@@ -348,8 +350,10 @@ PyDoc_STRVAR(server_doc,
              "safe. `half_close`: a client that ends what it sends has not left. `extensions` are the names of those\n"
              "of http.response that are offered: early_hint, trailers, pathsend, zerocopysend. `access_log` is an\n"
              "AccessLog, or is called with client, method, target, version and status. `log` is called with a level\n"
-             "number of logging's, a message and an exception or None. Use from the loop's thread only; close() it in\n"
-             "the end.");
+             "number of logging's, a message and an exception or None. `trusted` are the hosts whose word about a\n"
+             "client is taken: in the fields that `forwarded_headers` names (x-forwarded, forwarded, or None), the\n"
+             "last `forwarded_hops` of them (0: as the hosts tell), and with `proxy_protocol` in PROXY preambles. Use\n"
+             "from the loop's thread only; close() it in the end.");
 
 static PyType_Slot server_slots[] = {
     {Py_tp_doc, (void *)server_doc},

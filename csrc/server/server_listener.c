@@ -81,10 +81,14 @@ on_accept(cv_listener_t *listener, int fd, const struct sockaddr *address, sockl
         close(fd);
         return;
     }
-    if (cv_conn_new(&service->env, fd, peer) == NULL) {
+    cv_conn_t *conn = cv_conn_new(&service->env, fd, peer);
+    if (conn == NULL) {
         cv_service_enter(service);
         cv_peer_free(peer);
         return;
+    }
+    if (service->proxy_protocol) {
+        cv_conn_expect_preamble(conn, cv_peer_is_trusted(peer, fd, &service->trusted));
     }
     service->was_busy_conns = true;
     pause_when_full(of_listener(listener)->server);

@@ -8,6 +8,7 @@
 #include "server/on_cuvee_loop.h"
 #include "server/server_limits.h"
 #include "server/server_listener.h"
+#include "server/server_proxies.h"
 
 static const char server_name[] = "cuvee";
 
@@ -93,6 +94,7 @@ make_dicts(cv_service_t *service, const char *asgi_version, PyObject *state)
 typedef struct {
     PyObject *app, *loop, *root_path, *state, *limits, *cancel_grace, *extensions, *access, *log;
     const char *asgi_version;
+    cv_server_proxies_t proxies;
     int cancel_unsafe, half_close, date_header, server_header;
 } server_args_t;
 
@@ -101,21 +103,25 @@ parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
 {
     static char *keywords[] = {"app", "loop", "root_path", "state", "asgi_version", "limits",
                                "cancel_grace", "cancel_unsafe", "half_close", "date_header", "server_header",
-                               "extensions", "access_log", "log", NULL};
+                               "extensions", "access_log", "log", "trusted", "forwarded_headers", "forwarded_hops",
+                               "proxy_protocol", NULL};
     *out = (server_args_t){
         .state = Py_None,
         .limits = Py_None,
         .cancel_grace = Py_None,
         .cancel_unsafe = 1,
         .access = Py_None,
+        .proxies.headers = Py_None,
         .asgi_version = "3.0",
         .date_header = 1,
         .server_header = 1,
     };
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsOOppppOOO:Server", keywords, &out->app, &out->loop,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsOOppppOOOOOIp:Server", keywords, &out->app, &out->loop,
                                      &out->root_path, &out->state, &out->asgi_version, &out->limits,
                                      &out->cancel_grace, &out->cancel_unsafe, &out->half_close, &out->date_header,
-                                     &out->server_header, &out->extensions, &out->access, &out->log)) {
+                                     &out->server_header, &out->extensions, &out->access, &out->log,
+                                     &out->proxies.trusted, &out->proxies.headers, &out->proxies.hops,
+                                     &out->proxies.protocol)) {
         return -1;
     }
     if (out->log == NULL || !PyCallable_Check(out->log)) {
@@ -218,6 +224,7 @@ cv_server_make(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     Py_INCREF(self);
     self->is_open = true;
     if (cv_server_limits_set(self, parsed.limits) < 0
+        || cv_server_proxies_set(&self->service, &parsed.proxies) < 0
         || set_cancelling(&self->service, parsed.cancel_grace, parsed.cancel_unsafe) < 0
         || take_references(self, &parsed) < 0
         || (self->is_foreign && cv_server_enter_foreign_loop(self) < 0)) {

@@ -59,6 +59,10 @@ class Server:
         extensions: Iterable[str] = (),
         access_log: AccessLog | Callable[[str, str, str, str, int], object] | None = None,
         log: Callable[[int, str, BaseException | None], object],
+        trusted: Iterable[str] = (),
+        forwarded_headers: str | None = None,
+        forwarded_hops: int = 0,
+        proxy_protocol: bool = False,
     ) -> Server: ...
     def listen(self, fd: int, /) -> None: ...
     def stop_listening(self) -> None: ...

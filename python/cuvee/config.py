@@ -15,6 +15,7 @@ from cuvee._types import ASGIApplication
 from cuvee.importer import ImportFromStringError, import_from_string
 from cuvee.logging import LOG_LEVELS, LOGGING_CONFIG, TRACE_LOG_LEVEL, configure_untouched
 from cuvee.options import EXTENSIONS, cancel_grace, check
+from cuvee.trusted_hosts import TrustedHosts
 
 if TYPE_CHECKING:
     import asyncio
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 LifespanType = Literal["auto", "on", "off"]
 CancelMethodsType = Literal["all", "safe"]
+ForwardedHeadersType = Literal["x-forwarded", "forwarded"]
+
+LOOPBACK = "127.0.0.1,::1"
+"""The proxies that are trusted where nothing says which."""
 
 STARTUP_FAILURE = 3
 """The exit code of a server that could not start."""
@@ -100,6 +105,11 @@ class Config:
         half_close: bool = False,
         tcp_user_timeout: float = 0,
         tcp_keepalive: int = 0,
+        proxy_headers: bool = True,
+        forwarded_allow_ips: list[str] | str | None = None,
+        forwarded_headers: ForwardedHeadersType = "x-forwarded",
+        forwarded_hops: int | None = None,
+        proxy_protocol: bool = False,
         date_header: bool = True,
         server_header: bool = True,
         extensions: Iterable[str] = EXTENSIONS,
@@ -150,6 +160,14 @@ class Config:
         self.half_close = check("half_close", half_close)
         self.tcp_user_timeout = check("tcp_user_timeout", tcp_user_timeout)
         self.tcp_keepalive = check("tcp_keepalive", tcp_keepalive)
+        self.proxy_headers = check("proxy_headers", proxy_headers)
+        hosts = check("forwarded_allow_ips", forwarded_allow_ips)
+        self.forwarded_allow_ips = _hosts_of_environment() if hosts is None else hosts
+        self.trusted_hosts = TrustedHosts(self.forwarded_allow_ips)
+        """The same, read."""
+        self.forwarded_headers = check("forwarded_headers", forwarded_headers)
+        self.forwarded_hops = check("forwarded_hops", forwarded_hops)
+        self.proxy_protocol = check("proxy_protocol", proxy_protocol)
         self.date_header = check("date_header", date_header)
         self.server_header = check("server_header", server_header)
         self.extensions = tuple(check("extensions", extensions))
@@ -284,6 +302,16 @@ class Config:
                 if name in log_config.get("formatters", {}):
                     log_config["formatters"][name]["use_colors"] = self.use_colors
         logging.config.dictConfig(log_config)
+
+
+def _hosts_of_environment() -> str:
+    """Return the trusted hosts where nothing else names them: uvicorn looks there too."""
+    hosts = os.environ.get("FORWARDED_ALLOW_IPS", LOOPBACK)
+    try:
+        TrustedHosts(hosts)
+    except ValueError as exc:
+        raise ValueError(f"FORWARDED_ALLOW_IPS is wrong: {exc}") from None
+    return hosts
 
 
 def _without_factory(app: Any) -> Any:

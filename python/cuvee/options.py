@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from cuvee.kinds import Choice, Flag, Form, Kind, Level, Seconds, Some, Text, Whole
 from cuvee.logging import LOG_LEVELS
+from cuvee.trusted_hosts import TrustedHosts
 
 EXTENSIONS = ("early_hint", "trailers", "pathsend", "zerocopysend")
 """The http.response extensions of ASGI that there are."""
@@ -18,6 +19,7 @@ MOST = 2**30
 """The highest value of a limit of bytes or of a number of things."""
 MOST_FIELDS = 256
 MOST_BODY = 2**53
+MOST_HOPS = 100
 MOST_KEEPALIVE = 32767
 """The highest number of seconds that the kernel takes for TCP_KEEPIDLE."""
 MOST_USER_TIMEOUT = 2147483
@@ -71,6 +73,18 @@ class UserTimeout(Seconds):
         return seconds
 
 
+class Hosts(Kind):
+    """Trusted hosts: a text with commas, or a list."""
+
+    def accept(self, value: Any, shown: object) -> Any:  # noqa: ARG002
+        """Say which entry is wrong."""
+        try:
+            TrustedHosts(value)
+        except ValueError as exc:
+            raise ValueError(f"is wrong: {exc}") from None
+        return value
+
+
 def _bytes(*, least: int = 1, most: int = MOST, optional: bool = False) -> Whole:
     return Whole(least, most, "BYTES", optional=optional)
 
@@ -85,6 +99,7 @@ LOGS = "logging"
 TIMES = "time limits, in seconds"
 LIMITS = "limits"
 CLIENTS = "clients that leave or vanish"
+PROXIES = "proxies"
 ANSWERS = "answers"
 PROCESS = "process"
 
@@ -272,6 +287,40 @@ OPTIONS = (
         CLIENTS,
         "let the kernel ask a client that says nothing for so long whether it is still "
         "there; 0: never",
+    ),
+    # ---- proxies
+    Option(
+        "proxy_headers",
+        Flag(),
+        PROXIES,
+        "take a request's client and scheme from what trusted proxies say of them",
+    ),
+    Option(
+        "forwarded_allow_ips",
+        Hosts("LIST", optional=True),
+        PROXIES,
+        "the proxies that are trusted, with commas between: addresses, networks, unix: for all "
+        "peers of Unix sockets or the path of one; or * for everyone "
+        "[default: $FORWARDED_ALLOW_IPS, or 127.0.0.1,::1]",
+    ),
+    Option(
+        "forwarded_headers",
+        Choice(("x-forwarded", "forwarded")),
+        PROXIES,
+        "where they say it: X-Forwarded-For and X-Forwarded-Proto, or Forwarded (RFC 7239)",
+    ),
+    Option(
+        "forwarded_hops",
+        Whole(1, MOST_HOPS, optional=True),
+        PROXIES,
+        "trust so many of the last entries, whatever addresses they name "
+        "[default: those of trusted proxies]",
+    ),
+    Option(
+        "proxy_protocol",
+        Flag(),
+        PROXIES,
+        "each connection of a trusted peer begins with a PROXY preamble, version 1 or 2",
     ),
     # ---- answers
     Option("date_header", Flag(), ANSWERS, "say the time in each answer"),

@@ -182,6 +182,10 @@ class Server:
             extensions=config.extensions,
             access_log=self._access_log,
             log=_log,
+            trusted=config.trusted_hosts.entries,
+            forwarded_headers=config.forwarded_headers if config.proxy_headers else None,
+            forwarded_hops=config.forwarded_hops or 0,
+            proxy_protocol=config.proxy_protocol,
         )
         self.server_state.core = core
         for listener in listeners:

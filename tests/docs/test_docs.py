@@ -231,6 +231,7 @@ def test_documented_defaults_are_the_real_ones() -> None:
             "--extensions": "`all`",
             "--log-level": "`info`",
             "--app-dir": "the current directory",
+            "--forwarded-allow-ips": "`$FORWARDED_ALLOW_IPS`, or `127.0.0.1,::1`",
         }
         assert documented == special.get(option, shown), option
 

@@ -214,18 +214,22 @@ def test_https_redirect(serve: Serve) -> None:
 
 
 def test_forwarded_fields_through_uvicorns_middleware(serve: Serve) -> None:
-    """The server reads no such fields; the middleware does."""
+    """The server reads them, unless it is told not to; the middleware then does."""
+    told = ["203.0.113.7", "https", "https://example.org/plain"]
     headers = {
         "x-forwarded-for": "203.0.113.7",
         "x-forwarded-proto": "https",
         "host": "example.org",
     }
     with serve(plain_app()) as server, client_of(server, headers=headers) as client:
-        assert client.get("/url").json() == ["127.0.0.1", "http", "http://example.org/plain"]
+        assert client.get("/url").json() == told
+    with serve(plain_app(), proxy_headers=False) as server:
+        with client_of(server, headers=headers) as client:
+            assert client.get("/url").json() == ["127.0.0.1", "http", "http://example.org/plain"]
     app = plain_app()
     app.add_middleware(ProxyHeadersMiddleware)
-    with serve(app) as server, client_of(server, headers=headers) as client:
-        assert client.get("/url").json() == ["203.0.113.7", "https", "https://example.org/plain"]
+    with serve(app, proxy_headers=False) as server, client_of(server, headers=headers) as client:
+        assert client.get("/url").json() == told
 
 
 CORS: dict[str, tuple[int, str, dict[str, str]]] = {

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import signal
 
-from tests.support.server_process import get, serve_application
+from tests.support.server_process import get, read_answer, serve_application
 
 LONG = "/" + "x" * 4000
 """A target of which some hundreds fill the log's buffer."""
@@ -55,3 +55,38 @@ def test_full_pipe_holds_nobody_up_and_lost_lines_are_counted_once() -> None:
     finally:
         os.close(reader)
         os.close(writer)
+
+
+FORWARDED = b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: %s\r\n\r\n"
+
+
+def test_the_client_is_the_one_that_trusted_proxies_tell_of() -> None:
+    for application in "hello", "reformatted":
+        with serve_application(application) as server, server.connect() as client:
+            host, port = client.getsockname()
+            for value in b"1.2.3.4", b"[2001:db8::1]:80", b"junk":
+                client.sendall(FORWARDED % value)
+                read_answer(client)
+            assert server.stop() == 0
+            clients = [line.split(" - ")[0].split()[-1] for line in server.output()]
+            assert clients == ["1.2.3.4:0", "2001:db8::1:80", f"{host}:{port}"]
+
+
+def test_the_client_is_the_one_of_the_preamble() -> None:
+    with serve_application("hello", "--proxy-protocol") as server, server.connect() as client:
+        client.sendall(b"PROXY TCP4 1.2.3.4 127.0.0.1 567 80\r\n")
+        get(client, "/")
+        client.sendall(FORWARDED % b"9.9.9.9")
+        read_answer(client)
+        assert server.stop() == 0
+        assert server.output() == ['INFO:     1.2.3.4:567 - "GET / HTTP/1.1" 200 OK'] * 2
+
+
+def test_what_is_not_trusted_is_not_shown() -> None:
+    for options in ("--no-proxy-headers",), ("--forwarded-allow-ips", "10.0.0.1"):
+        with serve_application("hello", *options) as server, server.connect() as client:
+            host, port = client.getsockname()
+            client.sendall(FORWARDED % b"1.2.3.4")
+            read_answer(client)
+            assert server.stop() == 0
+            assert server.output() == [f'INFO:     {host}:{port} - "GET / HTTP/1.1" 200 OK']

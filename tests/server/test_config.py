@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import cuvee
+from cuvee import _core
 from cuvee.config import LIMITS
 from cuvee.importer import ImportFromStringError, application_traceback, import_from_string
 from cuvee.logging import LOGGING_CONFIG, TRACE_LOG_LEVEL, AccessFormatter, DefaultFormatter
@@ -70,6 +71,11 @@ def test_defaults_are_uvicorns() -> None:
         "cancel_methods": "all",
         "cancel_grace": None,
         "half_close": False,
+        "proxy_headers": True,
+        "forwarded_allow_ips": "127.0.0.1,::1",
+        "forwarded_headers": "x-forwarded",
+        "forwarded_hops": None,
+        "proxy_protocol": False,
         "tcp_user_timeout": 0,
         "tcp_keepalive": 0,
         "timeout_graceful_shutdown": None,
@@ -103,6 +109,41 @@ def test_run_takes_what_config_takes() -> None:
             {"log_level": "loud"},
             "log_level must be one of critical, error, warning, info, debug, trace, not 'loud'",
         ),
+        (
+            {"forwarded_headers": "both"},
+            "forwarded_headers must be one of x-forwarded, forwarded, not 'both'",
+        ),
+        (
+            {"forwarded_hops": 0},
+            "forwarded_hops must be a whole number between 1 and 100, not 0",
+        ),
+        ({"proxy_protocol": "v2"}, "proxy_protocol must be true or false, not 'v2'"),
+        ({"forwarded_allow_ips": 1}, "forwarded_allow_ips is wrong: 1 is no list of hosts"),
+        (
+            {"forwarded_allow_ips": ["::1", 1]},
+            "forwarded_allow_ips is wrong: ['::1', 1] is no list of hosts",
+        ),
+        (
+            {"forwarded_allow_ips": "127.0.0.1, 10.1.0.0/8"},
+            "forwarded_allow_ips is wrong: '10.1.0.0/8' has bits set behind its prefix; "
+            "the network it is in is '10.0.0.0/8'",
+        ),
+        (
+            {"forwarded_allow_ips": ["10.0.0.0/33"]},
+            "forwarded_allow_ips is wrong: '10.0.0.0/33' is no network",
+        ),
+        (
+            {"forwarded_allow_ips": "300.1.1.1"},
+            "forwarded_allow_ips is wrong: '300.1.1.1' is neither an address nor a network",
+        ),
+        (
+            {"forwarded_allow_ips": "::g, ::1::"},
+            "forwarded_allow_ips is wrong: '::1::' is neither an address nor a network",
+        ),
+        (
+            {"forwarded_allow_ips": "127.0.0.1, *"},
+            "forwarded_allow_ips is wrong: '*' means everyone, and stands alone",
+        ),
         ({"timeout_keep_alive": -1}, "timeout_keep_alive must be a number of seconds, not -1"),
         ({"timeout_head": None}, "timeout_head must be a number of seconds, not None"),
         (
@@ -115,6 +156,48 @@ def test_senseless_value_is_a_value_error(options: dict[str, Any], message: str)
     with pytest.raises(ValueError) as caught:
         cuvee.Config(applications.hello, **options)
     assert str(caught.value) == message
+
+
+def test_trusted_hosts_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "10.0.0.0/8, unix:")
+    config = cuvee.Config(applications.hello)
+    assert config.forwarded_allow_ips == "10.0.0.0/8, unix:"
+    assert config.trusted_hosts.entries == ("10.0.0.0/8", "unix:")
+    config = cuvee.Config(applications.hello, forwarded_allow_ips=[" ::1 ", ""])
+    assert config.forwarded_allow_ips == [" ::1 ", ""]
+    assert config.trusted_hosts.entries == ("::1",)
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "10.0.0.1/8")
+    with pytest.raises(ValueError, match="FORWARDED_ALLOW_IPS is wrong: "):
+        cuvee.Config(applications.hello)
+
+
+def test_the_core_takes_the_entries_of_trusted_hosts() -> None:
+    """What Python lets through, C understands in the same way."""
+    for hosts in (
+        "10.0.0.0/255.0.0.0, 10.1.2.3/32, 2001:db8::/32, ::/0, 0.0.0.0/0, ::ffff:1.2.3.4",
+        "unix:, unix:/run/a, /run/b, run/c, proxy.internal, _edge, a/8",
+        "*",
+        "",
+    ):
+        trusted = cuvee.Config(applications.hello, forwarded_allow_ips=hosts).trusted_hosts
+        loop = cuvee.new_event_loop()
+        _core.Server(applications.hello, loop, log=print, trusted=trusted.entries).close()
+        loop.close()
+
+
+def test_the_core_refuses_what_is_no_list_of_hosts() -> None:
+    loop = cuvee.new_event_loop()
+    options: list[tuple[dict[str, Any], type[Exception]]] = [
+        ({"trusted": ["10.0.0.1/8"]}, ValueError),
+        ({"trusted": [1]}, TypeError),
+        ({"trusted": 1}, TypeError),
+        ({"forwarded_headers": "both"}, ValueError),
+        ({"forwarded_headers": 1}, TypeError),
+    ]
+    for wrong, kind in options:
+        with pytest.raises(kind):
+            _core.Server(applications.hello, loop, log=print, **wrong)
+    loop.close()
 
 
 @pytest.mark.parametrize(

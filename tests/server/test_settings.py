@@ -184,6 +184,15 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
             {"UVICORN_LIFESPAN": "ON"},
             "UVICORN_LIFESPAN must be one of auto, on, off, not 'ON'",
         ),
+        (
+            {"UVICORN_FORWARDED_ALLOW_IPS": "10"},
+            "UVICORN_FORWARDED_ALLOW_IPS is wrong: '10' is neither an address nor a network",
+        ),
+        (
+            {"FORWARDED_ALLOW_IPS": "::1/64"},
+            "FORWARDED_ALLOW_IPS is wrong: '::1/64' has bits set behind its prefix; the network it "
+            "is in is '::/64'",
+        ),
     ],
 )
 def test_a_mistake_in_a_variable_is_one_line(

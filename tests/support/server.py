@@ -128,8 +128,10 @@ class RunningServer:
     def _bind(self, bind: str) -> socket.socket:
         if bind == "unix":
             self._folder = tempfile.TemporaryDirectory(prefix="cuvee-")
+            bind = str(Path(self._folder.name) / "socket")
+        if "/" in bind:
             sock = socket.socket(socket.AF_UNIX)
-            sock.bind(str(Path(self._folder.name) / "socket"))
+            sock.bind(bind)
         else:
             sock = socket.socket(socket.AF_INET6 if ":" in bind else socket.AF_INET)
             sock.bind((bind, 0))

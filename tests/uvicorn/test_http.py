@@ -61,6 +61,10 @@ SAME = {
     "a request's context": request("/context"),
     "two in a row": request("/echo").replace(b"Connection: close\r\n", b"") + request("/teapot"),
     "an upgrade that nobody takes": request("/echo", "Upgrade: h9"),
+    "what a proxy tells": request(
+        "/echo", "X-Forwarded-For: 6.6.6.6, 1.2.3.4:56", "X-Forwarded-Proto: https"
+    ),
+    "what proxies tell": request("/echo", "X-Forwarded-For: [2001:db8::1]", "X-Forwarded-For: ::1"),
     "no HTTP at all": b"hello\r\n\r\n",
     "a length that is none": request("/echo", "Content-Length: x"),
     "a length and chunks": request("/echo", "Content-Length: 1", "Transfer-Encoding: chunked"),
@@ -93,6 +97,9 @@ DIFFERENT = {
     "value returned after a complete answer": request("/returns")[:-23]
     + b"\r\n"
     + request("/echo"),
+    "`X-Forwarded-For` with text that is no address": request(
+        "/echo", "X-Forwarded-For: me, myself"
+    ),
     "blanks behind a field's value": request("/echo", "X-Blanks: 3  "),
     "path that is no UTF-8, in the access log": request("/%FF%FE"),
 }
