@@ -36,12 +36,22 @@ class Proxy(Service):
     """A proxy that takes connections on `port` and forwards to the server on `upstream`.
 
     A strict one is as its distribution has it, and reads a body before it forwards the head. A lenient one lets
-    through what it can be told to let through, and forwards a body as it comes.
+    through what it can be told to let through, and forwards a body as it comes. `forwarding` are lines of its own
+    language about what it tells the server, `server_options` what HAProxy says of one.
     """
 
-    def __init__(self, upstream: int, *, lenient: bool) -> None:
+    def __init__(
+        self,
+        upstream: int,
+        *,
+        lenient: bool = False,
+        forwarding: str = "",
+        server_options: str = "",
+    ) -> None:
         self.upstream = upstream
         self.lenient = lenient
+        self.forwarding = forwarding
+        self.server_options = server_options
         super().__init__()
 
     def write(self, name: str, text: str) -> None:
@@ -95,6 +105,7 @@ class Nginx(Proxy):
                     proxy_next_upstream off;
                     proxy_ignore_client_abort on;
                     {self.LENIENT if self.lenient else ""}
+                    {self.forwarding}
                     location / {{ proxy_pass http://server; }}
                 }}
             }}
@@ -163,7 +174,8 @@ class HAProxy(Proxy):
                 default_backend servers
             backend servers
                 http-reuse always
-                server server {HOST}:{self.upstream}
+                {self.forwarding}
+                server server {HOST}:{self.upstream} {self.server_options}
             """,
         )
 
