@@ -254,8 +254,43 @@ SCENARIOS: dict[str, Scenario] = {
     "no such version": refused(b"GET / HTTP/3.0\r\nHost: h\r\n\r\n", 505),
     "line too long": refused(b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: h\r\n\r\n", 414),
     "too many fields": refused(b"GET / HTTP/1.1\r\nHost: h\r\n" + b"X: x\r\n" * 101 + b"\r\n", 431),
+    "client told by proxies": keep_alive("/hello", "X-Forwarded-For: [2001:db8::1]:99, junk, ::1"),
     "bad chunk": refused(post("echo", b"Transfer-Encoding: chunked\r\n") + b"xyz\r\n", 400),
 }
+
+PREAMBLE = b"PROXY TCP4 192.0.2.7 192.0.2.9 4711 80\r\n"
+
+
+PROXY = "127.0.0.2"
+
+
+def from_proxy(data: bytes, what: Callable[[RawClient], None]) -> Scenario:
+    """A connection of the proxy, which begins with `data`."""
+
+    def run(server: MeasuredServer, count: int) -> None:
+        for _ in range(count):
+            with server.connect(source=PROXY) as client:
+                client.send(data)
+                what(client)
+
+    return run
+
+
+def ask_behind_a_preamble(client: RawClient) -> None:
+    """Send requests, one of them with other fields of a proxy."""
+    client.assert_open("/hello")
+    client.ask("/hello", "X-Forwarded-For: 198.51.100.7:99", "X-Forwarded-Proto: https")
+
+
+PROXY_SCENARIOS: dict[str, Scenario] = {
+    "preamble": from_proxy(PREAMBLE, ask_behind_a_preamble),
+    "preamble, then gone": from_proxy(PREAMBLE, RawClient.rst),
+    "half a preamble, FIN": from_proxy(PREAMBLE[:20], RawClient.close),
+    "half a preamble, RST": from_proxy(PREAMBLE[:20], RawClient.rst),
+    "malformed preamble": from_proxy(b"PROXY TCP4 192.0.2.7\r\n", RawClient.assert_closed),
+    "no preamble": from_proxy(get("hello"), RawClient.assert_closed),
+}
+"""Under --proxy-protocol, with PROXY as the one that is trusted."""
 
 CANCELLED_SCENARIOS: dict[str, Scenario] = {
     "hello": keep_alive("/hello"),

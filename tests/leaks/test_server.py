@@ -4,13 +4,21 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.leaks.conftest import Effort
-from tests.leaks.scenarios import CANCELLED_SCENARIOS, SCENARIOS, Scenario, keep_alive
+from tests.leaks.scenarios import (
+    CANCELLED_SCENARIOS,
+    PROXY,
+    PROXY_SCENARIOS,
+    SCENARIOS,
+    Scenario,
+    keep_alive,
+)
 from tests.support.asgi import WAIT
 from tests.support.measured import Measure, MeasuredServer
 
@@ -88,7 +96,9 @@ def fill_ring(server: MeasuredServer) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("name", ["unlike", "malformed", "gone in the stream, RST"])
+@pytest.mark.parametrize(
+    "name", ["unlike", "malformed", "gone in the stream, RST", "client told by proxies"]
+)
 def test_nothing_is_left_by_the_access_log(effort: Effort, name: str) -> None:
     with MeasuredServer(APPLICATION, access_log=True) as server:
         fill_ring(server)
@@ -101,6 +111,17 @@ def test_nothing_is_left_by_the_access_log(effort: Effort, name: str) -> None:
 def test_nothing_is_left_by_those_who_are_cancelled(effort: Effort, name: str, policy: str) -> None:
     with MeasuredServer(APPLICATION, access_log=False, on_disconnect=policy) as server:
         check(server, CANCELLED_SCENARIOS[name], effort)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other addresses of 127.0.0.0/8")
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", PROXY_SCENARIOS)
+def test_nothing_is_left_of_preambles(effort: Effort, name: str) -> None:
+    with MeasuredServer(
+        APPLICATION, access_log=True, proxy_protocol=True, forwarded_allow_ips=PROXY
+    ) as server:
+        fill_ring(server)
+        check(server, PROXY_SCENARIOS[name], effort)
 
 
 @pytest.mark.full

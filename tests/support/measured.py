@@ -81,9 +81,15 @@ class MeasuredServer:
         )
         listener.close()
 
-    def connect(self, *, rcvbuf: int | None = None, sndbuf: int | None = None) -> RawClient:
+    def connect(
+        self,
+        *,
+        rcvbuf: int | None = None,
+        sndbuf: int | None = None,
+        source: str | None = None,
+    ) -> RawClient:
         """Open a connection."""
-        return RawClient(self.address, rcvbuf=rcvbuf, sndbuf=sndbuf)
+        return RawClient(self.address, rcvbuf=rcvbuf, sndbuf=sndbuf, source=source)
 
     def served(self, path: str = "/hello") -> bytes:
         """Get an answer on a connection of its own."""
