@@ -6,7 +6,7 @@
 #   make format   rewrite what `make check` would complain about
 #   make c-test   the C units under ASan and UBSan
 #   make asan     the Python tests under ASan and UBSan
-#   make fuzz     the parser, the writer and the connection, fuzzed (FUZZ_SECONDS=20 for each)
+#   make fuzz     what parses, what writes and the connection, fuzzed (FUZZ_SECONDS=20 for each)
 #   make leaks    the leak scenarios
 #   make full     all of these, and the tests that take minutes
 #   make measure  cuvee beside its peers (ARGS: benchmarks/run.py has options)

@@ -32,7 +32,7 @@ from tests.fuzz.seeds import SEEDS  # noqa: E402
 
 FOLDER = ROOT / "tests" / "fuzz"
 WORK = ROOT / "build" / "fuzz"
-TARGETS = ("parser", "writer", "conn")
+TARGETS = ("parser", "writer", "conn", "proxies")
 LAYERS = ("base", "http", "net", "conn")
 COVERED = ("csrc/http", "csrc/conn")
 THRESHOLD = 90  # percent of the lines of each

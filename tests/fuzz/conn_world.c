@@ -63,6 +63,15 @@ judged(peer_t *peer, int verdict)
     return verdict;
 }
 
+static void
+on_preamble(cv_conn_t *conn, const cv_preamble_t *preamble)
+{
+    peer_t *peer = conn->app;
+    world_t *world = world_of(conn->env);
+    MUST(peer->conn == conn && peer == &world->peers[0] && peer->exchange_count == 0);
+    tell(world, "\npreamble %u %u", (unsigned)preamble->kind, preamble->port);
+}
+
 static int
 on_head(cv_conn_t *conn, const cv_h1_head_t *head)
 {
@@ -212,6 +221,7 @@ on_room(cv_conn_env_t *env)
 }
 
 static const cv_conn_ops_t ops = {
+    .on_preamble = on_preamble,
     .on_head = on_head,
     .on_body_room = on_body_room,
     .on_body = on_body,
@@ -256,6 +266,9 @@ world_connect(world_t *world, peer_t *peer)
     setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     peer->client = pair[0];
     peer->conn = cv_conn_new(&world->env, pair[1], peer);
+    if (world->has_preambles && peer->conn != NULL) {
+        cv_conn_expect_preamble(peer->conn, peer == &world->peers[0]);
+    }
 }
 
 void
@@ -288,7 +301,9 @@ static void
 check_conn(const world_t *world, const cv_conn_t *conn)
 {
     const cv_conn_env_t *env = &world->env;
-    size_t kept = conn->state == CV_CONN_READ_HEAD ? env->limits.head : env->read_high;
+    size_t kept = conn->state == CV_CONN_READ_HEAD ? env->limits.head
+        : conn->state == CV_CONN_PREAMBLE          ? CV_PREAMBLE_V2_MOST
+                                                   : env->read_high;
     size_t unread = env->read_high + env->read_buffer_size;
     MUST(conn->state != CV_CONN_CLOSED && conn->env == env && !conn->parsing);
     MUST(conn->input_start <= conn->input.len && cv_conn_waiting(conn) <= kept + env->read_buffer_size);

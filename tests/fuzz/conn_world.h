@@ -15,6 +15,7 @@ struct world {
     peer_t peers[PEERS];
     bool answers;         /* a complete request is answered at once */
     bool gives_room;      /* on_body_room gives memory */
+    bool has_preambles;   /* the first peer sends a PROXY preamble first, the others may not */
     bool has_expectation; /* a client asked for 100 Continue */
     size_t budget;        /* body bytes that may still be sent */
     long kept, released;  /* pieces that the connection referred to, and let go */

@@ -33,7 +33,8 @@ enum { HALF_CLOSE = 1 << 0, /* the options */
        CONN_LIMIT = 1 << 11,
        BATCHES = 1 << 12,
        NO_TIME = 1 << 13,
-       BODY_ROOM = 1 << 14 };
+       BODY_ROOM = 1 << 14,
+       PREAMBLES = 1 << 15 };
 
 static world_t world;
 
@@ -69,6 +70,7 @@ run_script(unsigned options, fuzz_input_t script, fuzz_input_t wire)
     set_options(&world.env, options);
     world.answers = (options & SCRIPT_ANSWERS) == 0;
     world.gives_room = (options & BODY_ROOM) != 0;
+    world.has_preambles = (options & PREAMBLES) != 0;
     script_run(&world, script, wire);
     world_close(&world);
 }
@@ -99,6 +101,7 @@ log_of(unsigned options, fuzz_input_t bytes, fuzz_input_t cuts)
     world_open(&world);
     set_options(&world.env, options);
     world.answers = true;
+    world.has_preambles = (options & PREAMBLES) != 0;
     world.told = &log;
     peer_t *peer = &world.peers[0];
     world_connect(&world, peer);
@@ -120,7 +123,8 @@ log_of(unsigned options, fuzz_input_t bytes, fuzz_input_t cuts)
 static void
 compare_cuts(unsigned options, fuzz_input_t script, fuzz_input_t wire)
 {
-    unsigned kept = options & (SMALL_LIMITS | WRITE_LOW | BODY_LIMIT | REQUEST_LIMIT | OWN_FIELDS | BATCHES);
+    unsigned compared = SMALL_LIMITS | WRITE_LOW | BODY_LIMIT | REQUEST_LIMIT | OWN_FIELDS | BATCHES | PREAMBLES;
+    unsigned kept = options & compared;
     cv_buffer_t whole = log_of(kept, wire, (fuzz_input_t){NULL, 0});
     bool expects = world.has_expectation;
     cv_buffer_t cut = log_of(kept | (options & (READ_PIECES | READ_LOW)), wire, script);

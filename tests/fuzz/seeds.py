@@ -50,6 +50,12 @@ def conn() -> Iterator[bytes]:
         yield conn_input(CUTS, f"S{len(wire) % 13}", wire)
     for wire in WIRES:
         yield conn_input(WRITE_LOW, "S255 T T H T T H T", wire * 3)
+    for preamble in PREAMBLES:
+        wire = preamble + WIRES[0]
+        yield conn_input(HAS_PREAMBLES, "S255 T T", wire)
+        yield conn_input(HAS_PREAMBLES, "S9 T P255 T T", wire)
+        yield conn_input(HAS_PREAMBLES, "C1 S255 T T", wire)
+        yield conn_input(HAS_PREAMBLES | CUTS, f"S{len(preamble) % 13}", wire)
     for options, script in SCRIPTS:
         for wire in WIRES:
             for more in (0, HALF_CLOSE, WRITE_LOW, READ_PIECES):
@@ -62,9 +68,20 @@ def conn_input(options: int, script: str, wire: bytes) -> bytes:
     return options.to_bytes(2, "little") + len(steps).to_bytes(2, "little") + steps + wire
 
 
+def proxies() -> Iterator[bytes]:
+    """Give the preambles, and the values of fields, below."""
+    for preamble in PREAMBLES:
+        yield bytes([1]) + preamble
+    for values in TOLD:
+        for options in (0, 4, 8, 12):
+            is_rfc_7239 = 2 if b"=" in values[0] else 0
+            yield bytes([options | is_rfc_7239]) + b"\0".join(values)
+            yield bytes([options | is_rfc_7239]) + b",".join(values)
+
+
 HALF_CLOSE, READ_LOW, WRITE_LOW, READ_PIECES, SCRIPT_ANSWERS, CUTS = 1, 2, 4, 8, 64, 128
 BODY_LIMIT, BODY_RATE, REQUEST_LIMIT, CONN_LIMIT = 1 << 8, 1 << 9, 1 << 10, 1 << 11
-BODY_ROOM = 1 << 14
+BODY_ROOM, HAS_PREAMBLES = 1 << 14, 1 << 15
 """Options, as fuzz_conn.c calls them."""
 
 WIRES = (
@@ -129,8 +146,46 @@ SCRIPTS = (
     (CONN_LIMIT, "C1 C2 S255 T k C1 X T"),
     (READ_LOW, "S255 " + "T " * 14 + "c T T a T T"),
     (BODY_ROOM, "S255 " + "T " * 9 + "c T " * 9),
+    (HAS_PREAMBLES, "S255 T a T S255 T"),
+    (HAS_PREAMBLES, "C1 S255 T a T S255 T"),
 )
 """What a client and an application do, in the letters of conn_script.c: S sends, T is a turn, a answers."""
 
 
-SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {"parser": parser, "writer": writer, "conn": conn}
+_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+_IPV4 = b"\1\2\3\4\5\6\7\x08\x12\x34\0\x50"
+PREAMBLES = (
+    b"PROXY TCP4 1.2.3.4 5.6.7.8 9 80\r\n",
+    b"PROXY TCP6 2001:db8::1 ::1 65535 80\r\n",
+    b"PROXY UNKNOWN and so on\r\n",
+    b"PROXY TCP4 1.2.3.4 5.6.7.8 9\r\n",
+    b"PROXY TCP4 1.2.3.4.5 5.6.7.8 9 99999\r\n",
+    b"PROXY TCP4 1.2.3.4 5.6.7.8 09 80\n",
+    b"PROXY UNKNOWN " + 100 * b"x",
+    _SIGNATURE + b"\x21\x11\0\x0c" + _IPV4,
+    _SIGNATURE + b"\x21\x12\0\x0f" + _IPV4 + b"\x04\0\0",
+    _SIGNATURE + b"\x21\x21\0\x24" + 36 * b"a",
+    _SIGNATURE + b"\x21\x31\0\xd8" + 216 * b"/",
+    _SIGNATURE + b"\x20\0\0\0",
+    _SIGNATURE + b"\x21\0\0\1x",
+    _SIGNATURE + b"\x21\x11\0\x0b" + _IPV4,
+    _SIGNATURE + b"\x22\x13\0\x0c" + _IPV4,
+    _SIGNATURE + b"\x21\x11\xff\xff" + _IPV4,
+    b"GET / HTTP/1.1\r\n",
+)
+TOLD = (
+    (b"6.6.6.6", b"1.2.3.4, 10.0.0.1"),
+    (b"[2001:db9::1]:80, 2001:db8::1", b"proxy , 10.0.0.1:443"),
+    (b"unknown, _x:_y, unix:", b"[::1]:x, 1.2.3.4:99999, [1.2.3.4], [::1, ,"),
+    (b"for=6.6.6.6;proto=wss", b'For="[2001:db9::1]:80"; Proto=https, for=10.0.0.1;by=_x'),
+    (b'for="6.6.6.6', b'for=1.2.3.4;x="a,\\"b";proto="http", for="10.0.0.1"'),
+    (b'proto=ws;proto=ws, for=x, "', b"proto=https, for=unknown;proto=gopher"),
+    (b'for="1.2.3.4"x, for=1 a=2, =', b"for=, for"),
+)
+
+SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
+    "parser": parser,
+    "writer": writer,
+    "conn": conn,
+    "proxies": proxies,
+}
