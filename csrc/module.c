@@ -5,6 +5,7 @@
 #include <Python.h>
 
 #include "asgi/channel.h"
+#include "asgi/connection.h"
 #include "asgi/cycle.h"
 #include "asgi/disconnect.h"
 #include "asgi/finished.h"
@@ -29,6 +30,7 @@ module_exec(PyObject *module)
         cv_channel_setup_types,
         cv_cycle_setup_type,
         cv_disconnect_setup_type,
+        cv_connection_setup_type,
         cv_server_setup_type,
     };
     if (cv_state_init(PyModule_GetState(module)) < 0) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "asgi/service.h"
 
+#include "asgi/connection.h"
 #include "asgi/cycle.h"
 #include "asgi/disconnect.h"
 #include "asgi/peer.h"
@@ -275,6 +276,14 @@ on_room(cv_conn_env_t *env)
     cv_service_wake(service);
 }
 
+static void
+on_closed(cv_conn_t *conn)
+{
+    cv_service_t *service = service_of(conn);
+    cv_service_enter(service);
+    cv_connection_end(service, conn);
+}
+
 const cv_conn_ops_t cv_service_conn_ops = {
     .on_preamble = on_preamble,
     .on_head = on_head,
@@ -289,6 +298,7 @@ const cv_conn_ops_t cv_service_conn_ops = {
     .on_batch = on_batch,
     .on_due = on_due,
     .on_room = on_room,
+    .on_closed = on_closed,
 };
 
 /* ---- the turn ---------------------------------------------------------------------------------------------- */

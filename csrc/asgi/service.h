@@ -90,6 +90,7 @@ struct cv_service {
     PyObject *body_text;        /* and for "http.response.body": mostly the same object every time; or NULL */
     cv_recent_t recent;
     PyObject *body_room;        /* bytes object that body bytes are read into, strong; NULL while there is none */
+    PyObject *handles;          /* dict of the connections' handles by address, strong; NULL before the first */
     PyObject *on_idle;          /* strong; called when env.conn_count or open_count falls to 0; or NULL */
     bool was_busy_conns, was_busy_cycles;
 };

@@ -85,6 +85,9 @@ typedef struct {
     void (*on_due)(cv_conn_env_t *env, cv_deadline_t *deadline);
     /* [poll] There are fewer connections than conn_limit again. May be NULL. */
     void (*on_room)(cv_conn_env_t *env);
+    /* [poll] A connection on which `tells_end` is set is closed: it must not be touched any more. After on_gone. May be
+     * NULL if that is set on none. */
+    void (*on_closed)(cv_conn_t *conn);
 } cv_conn_ops_t;
 
 /* What the connections of one server share. Owned by the server. */
@@ -149,6 +152,9 @@ void cv_conn_env_flush(cv_conn_env_t *env);
 /* Graceful end: idle connections close now, the others after their open answer. */
 void cv_conn_env_drain(cv_conn_env_t *env);
 
+/* The same for one connection. */
+void cv_conn_drain(cv_conn_t *conn);
+
 /* Closes every connection at once (on_gone comes for each). */
 void cv_conn_env_abort(cv_conn_env_t *env);
 
@@ -195,6 +201,8 @@ struct cv_conn {
     bool takes_trailers : 1; /* its client takes a trailer section */
     bool body_waits : 1;     /* with a body_rate: it is the client's turn to send more of a body */
     bool bars_preamble : 1;  /* in CV_CONN_PREAMBLE: its peer may not send one */
+    bool is_last : 1;        /* no request after the open one, or after the one whose bytes came already */
+    bool tells_end : 1;      /* on_closed is wanted; set by the layer above */
     bool response_started;   /* cv_conn_respond was called for the open request */
     bool response_complete;
     bool above_high;         /* on_drain is owed */
@@ -295,6 +303,9 @@ void cv_conn_refuse_busy(cv_conn_t *conn);
 /* The open answer cannot be completed: what is queued goes out (the held head too) with the next flush, then the
  * connection closes. */
 void cv_conn_fail(cv_conn_t *conn);
+
+/* Closes when what is queued is written; an open answer is broken off. */
+void cv_conn_stop(cv_conn_t *conn);
 
 /* Closes now; on_gone is called if it was not. `reset`: RST. */
 void cv_conn_close(cv_conn_t *conn, bool reset);

@@ -74,7 +74,7 @@ cv_conn_field(cv_conn_t *conn, const char *name, size_t name_len, const char *va
 static bool
 may_keep_alive(const cv_conn_t *conn)
 {
-    bool last = conn->env->draining || conn->expects_continue
+    bool last = conn->env->draining || conn->is_last || conn->expects_continue
         || (conn->input_ended && cv_conn_waiting(conn) == 0);
     return conn->response.keep_alive && !last;
 }

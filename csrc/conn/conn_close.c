@@ -19,9 +19,24 @@ cv_conn_close(cv_conn_t *conn, bool reset)
     cv_transport_close(&conn->transport, reset);
     cv_conn_output_drop(conn);
     cv_conn_tell_gone(conn);
+    if (conn->tells_end) {
+        conn->env->ops->on_closed(conn);
+    }
     if (has_room) {
         conn->env->ops->on_room(conn->env);
     }
+}
+
+void
+cv_conn_stop(cv_conn_t *conn)
+{
+    if (cv_conn_is_answering(conn)) {
+        cv_conn_fail(conn);
+    } else if (conn->state < CV_CONN_LINGERING) {
+        conn->close_after_write = true;
+        cv_conn_need_flush(conn);
+    }
+    cv_conn_flush(conn);
 }
 
 void

@@ -141,10 +141,10 @@ cv_conn_env_flush(cv_conn_env_t *env)
     }
 }
 
-/* The server stops: no request after the one that is open, or whose bytes came already. */
 static void
 drain(cv_conn_t *conn)
 {
+    conn->is_last = true;
     bool idle = conn->state <= CV_CONN_IDLE && cv_conn_waiting(conn) == 0
         && !cv_transport_has_input(&conn->transport);
     if (idle || conn->state == CV_CONN_DISCARD) {
@@ -166,6 +166,13 @@ cv_conn_env_drain(cv_conn_env_t *env)
         drain(conn);
     }
     cv_conn_env_flush(env);
+}
+
+void
+cv_conn_drain(cv_conn_t *conn)
+{
+    drain(conn);
+    cv_conn_flush(conn);
 }
 
 void

@@ -103,6 +103,7 @@ cv_state_traverse(cv_state_t *state, visitproc visit, void *arg)
     Py_VISIT(state->wait_type);
     Py_VISIT(state->cycle_type);
     Py_VISIT(state->disconnect_type);
+    Py_VISIT(state->connection_type);
     Py_VISIT(state->server_type);
     return 0;
 }
@@ -132,6 +133,7 @@ cv_state_clear(cv_state_t *state)
     Py_CLEAR(state->wait_type);
     Py_CLEAR(state->cycle_type);
     Py_CLEAR(state->disconnect_type);
+    Py_CLEAR(state->connection_type);
     Py_CLEAR(state->server_type);
 }
 

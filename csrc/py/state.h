@@ -54,6 +54,7 @@ typedef struct {
     PyTypeObject *wait_type;
     PyTypeObject *cycle_type;
     PyTypeObject *disconnect_type;
+    PyTypeObject *connection_type;
     PyTypeObject *server_type;
 } cv_state_t;
 

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <structmember.h>
 
+#include "asgi/connection.h"
 #include "asgi/cycle.h"
 #include "asgi/disconnect.h"
 #include "server/in_foreign_loop.h"
@@ -92,6 +93,7 @@ server_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(service->access);
     Py_VISIT(service->task_factory);
     Py_VISIT(service->on_idle);
+    Py_VISIT(service->handles);
     Py_VISIT(self->pump);
     Py_VISIT(self->pump_again);
     Py_VISIT(self->pump_timer);
@@ -125,6 +127,7 @@ server_clear(PyObject *op)
     Py_CLEAR(service->access);
     Py_CLEAR(service->task_factory);
     Py_CLEAR(service->on_idle);
+    Py_CLEAR(service->handles);
     Py_CLEAR(self->pump);
     Py_CLEAR(self->pump_again);
     Py_CLEAR(self->pump_timer);
@@ -244,6 +247,16 @@ server_get_tasks(PyObject *op, void *Py_UNUSED(closure))
     return tasks;
 }
 
+PyDoc_STRVAR(list_connections_doc,
+             "list_connections($self, /)\n--\n\n"
+             "A new list of the open connections: for each, as long as it is open, the same Connection every time.");
+
+static PyObject *
+server_list_connections(PyObject *op, PyObject *Py_UNUSED(arg))
+{
+    return cv_connection_list(&((ServerObject *)op)->service);
+}
+
 PyDoc_STRVAR(cancel_requests_doc,
              "cancel_requests($self, message, /)\n--\n\n"
              "Cancel the task of every open request with `message`; returns how many there were.");
@@ -314,6 +327,7 @@ static PyMethodDef server_methods[] = {
     {"drain", server_drain, METH_NOARGS, drain_doc},
     {"abort", server_abort, METH_NOARGS, abort_doc},
     {"cancel_requests", server_cancel_requests, METH_O, cancel_requests_doc},
+    {"list_connections", server_list_connections, METH_NOARGS, list_connections_doc},
     {"close", server_close, METH_NOARGS, close_doc},
     {"_pump", cv_server_pump, METH_NOARGS, "Run one turn; for a loop that is not cuvee's."},
     {"_pump_again", cv_server_pump_again, METH_NOARGS, "Run one more turn, for work that an earlier one left."},

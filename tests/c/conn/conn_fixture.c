@@ -103,6 +103,12 @@ on_gone(cv_conn_t *conn)
 }
 
 static void
+on_closed(cv_conn_t *conn)
+{
+    note(fixture_of(conn->env), "closed; ");
+}
+
+static void
 on_refused(cv_conn_t *conn, unsigned status, const char *rule)
 {
     if (rule == NULL || rule[0] == '\0') {
@@ -145,6 +151,7 @@ static const cv_conn_ops_t ops = {
     .on_body = on_body,
     .on_end = on_end,
     .on_drain = on_drain,
+    .on_closed = on_closed,
     .on_gone = on_gone,
     .on_refused = on_refused,
     .on_cut = on_cut,

@@ -444,6 +444,87 @@ TEST(a_drain_writes_what_is_queued_first)
     CHECK_EQ(fixture_end(f), 0);
 }
 
+TEST(one_connection_is_drained_and_others_go_on)
+{
+    fixture_t *f = fixture_new();
+    cv_conn_t *first = f->conn;
+    int first_client = f->client;
+    say(f, GET("/1"));
+    turn(f);
+    fixture_connect(f);
+    cv_conn_drain(first);
+    CHECK_EQ(f->env.conn_count, 2);
+    say(f, GET("/2"));
+    turn(f);
+    CHECK_EQ(answer(f, "ok"), 0);
+    turn(f);
+    CHECK_HEARD(f, OK);
+    CHECK(!f->heard_end);
+    int second_client = f->client;
+    f->conn = first;
+    f->client = first_client;
+    CHECK_EQ(answer(f, "ok"), 0);
+    turn(f);
+    CHECK_HEARD(f, OK_CLOSE);
+    CHECK(f->heard_end);
+    f->client = second_client;
+    close(first_client);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(a_stop_ends_the_connection_in_every_state)
+{
+    for (int state = 0; state < STATES; state++) {
+        fixture_t *f = fixture_new();
+        bring_to(f, state);
+        if (state != LINGERING) {
+            f->conn->tells_end = true;
+        }
+        told(f);
+        cv_conn_stop(f->conn);
+        for (int i = 0; i < 64 && !f->heard_end; i++) {
+            hear(f); /* a streaming answer's bytes have to be taken */
+            turn(f);
+        }
+        CHECK(f->heard_end);
+        hang_up(f);
+        turn(f);
+        CHECK_EQ(f->env.conn_count, 0);
+        const char *heard = told(f);
+        CHECK(state == LINGERING || strstr(heard, "gone; ") != NULL);
+        CHECK(state == LINGERING || strstr(heard, "closed; ") != NULL);
+        CHECK_EQ(fixture_end(f), 0);
+    }
+}
+
+TEST(a_stop_breaks_an_open_answer_off)
+{
+    fixture_t *f = fixture_new();
+    say(f, GET("/"));
+    turn(f);
+    cv_conn_respond(f->conn, 200);
+    body(f, "part", 4, false);
+    cv_conn_stop(f->conn);
+    turn(f);
+    hear(f);
+    CHECK(strstr(f->heard, "part") != NULL);
+    CHECK(strstr(f->heard, "0\r\n\r\n") == NULL);
+    CHECK(f->heard_end);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(the_end_is_told_of_marked_connections_only)
+{
+    fixture_t *f = fixture_new();
+    cv_conn_close(f->conn, false);
+    CHECK_TOLD(f, "gone; ");
+    fixture_connect(f);
+    f->conn->tells_end = true;
+    cv_conn_close(f->conn, false);
+    CHECK_TOLD(f, "gone; closed; ");
+    CHECK_EQ(fixture_end(f), 0);
+}
+
 TEST(a_bad_fd_is_no_connection)
 {
     fixture_t *f = fixture_new();
@@ -483,6 +564,10 @@ main(void)
     RUN(a_drain_lets_a_streaming_answer_say_nothing_new);
     RUN(a_drain_ends_a_discarded_body);
     RUN(a_drain_writes_what_is_queued_first);
+    RUN(one_connection_is_drained_and_others_go_on);
+    RUN(a_stop_ends_the_connection_in_every_state);
+    RUN(a_stop_breaks_an_open_answer_off);
+    RUN(the_end_is_told_of_marked_connections_only);
     RUN(a_bad_fd_is_no_connection);
     return cv_test_end();
 }
