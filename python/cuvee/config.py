@@ -7,21 +7,25 @@ import copy
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from cuvee._types import ASGIApplication
 from cuvee.importer import ImportFromStringError, import_from_string
+from cuvee.kinds import Seconds
 from cuvee.logging import LOG_LEVELS, LOGGING_CONFIG, TRACE_LOG_LEVEL, configure_untouched
+from cuvee.loop_choice import LoopFactory, LoopType, find_factory
+from cuvee.one_way import NO_TLS, NO_WEBSOCKET, count_workers
 from cuvee.options import EXTENSIONS, cancel_grace, check
 from cuvee.trusted_hosts import TrustedHosts
 
 if TYPE_CHECKING:
-    import asyncio
     import socket
     from configparser import RawConfigParser
+    from ssl import SSLContext
 
+    from cuvee._core import Connection
     from cuvee.lifespan import Lifespan
 
 LifespanType = Literal["auto", "on", "off"]
@@ -30,6 +34,8 @@ ForwardedHeadersType = Literal["x-forwarded", "forwarded"]
 
 LOOPBACK = "127.0.0.1,::1"
 """The proxies that are trusted where nothing says which."""
+HTTPType = Literal["auto", "h11", "httptools", "zttp"]
+WSType = Literal["auto", "none"]
 
 STARTUP_FAILURE = 3
 """The exit code of a server that could not start."""
@@ -55,6 +61,13 @@ LIMITS = (
     "limit_write_buffer",
 )
 """The options that bound what clients may do."""
+WEBSOCKET_ONLY = (
+    "ws_max_size",
+    "ws_max_queue",
+    "ws_ping_interval",
+    "ws_ping_timeout",
+    "ws_per_message_deflate",
+)
 logger = logging.getLogger("uvicorn.error")
 
 
@@ -73,6 +86,16 @@ class Config:
         fd: int | None = None,
         *,
         backlog: int = 2048,
+        loop: LoopType | str = "auto",
+        http: HTTPType | str = "auto",
+        http2: bool = False,
+        ws: WSType | str = "auto",
+        ws_max_size: int = 16777216,
+        ws_max_queue: int = 32,
+        ws_ping_interval: float | None = 20.0,
+        ws_ping_timeout: float | None = 20.0,
+        ws_per_message_deflate: bool = True,
+        workers: int | None = None,
         log_config: dict[str, Any] | str | RawConfigParser | IO[Any] | None = LOGGING_CONFIG,
         log_level: str | int | None = None,
         access_log: bool = True,
@@ -114,6 +137,18 @@ class Config:
         server_header: bool = True,
         extensions: Iterable[str] = EXTENSIONS,
         gc_freeze: bool = True,
+        timeout_worker_healthcheck: float = 5,
+        timeout_notify: float = 30,
+        callback_notify: Callable[[], Awaitable[object]] | None = None,
+        ssl_keyfile: str | None = None,
+        ssl_certfile: str | None = None,
+        ssl_keyfile_password: str | None = None,
+        ssl_version: int = 17,  # ssl.PROTOCOL_TLS_SERVER
+        ssl_cert_reqs: int = 0,  # ssl.CERT_NONE
+        ssl_ca_certs: str | None = None,
+        ssl_ciphers: str | None = None,
+        ssl_context_factory: Callable[..., SSLContext] | None = None,
+        h11_max_incomplete_event_size: int | None = None,
     ) -> None:
         self.app = app
         self.log_config = log_config
@@ -172,9 +207,91 @@ class Config:
         self.server_header = check("server_header", server_header)
         self.extensions = tuple(check("extensions", extensions))
         self.gc_freeze = check("gc_freeze", gc_freeze)
+        self.loop = check("loop", loop)
+        self.workers = count_workers(check("workers", workers))
+        self.timeout_worker_healthcheck = check(
+            "timeout_worker_healthcheck", timeout_worker_healthcheck
+        )
+        self.timeout_notify = _seconds("timeout_notify", timeout_notify)
+        self.callback_notify = callback_notify
+        if callback_notify is not None and not callable(callback_notify):
+            raise ValueError(
+                f"callback_notify must be a coroutine function, not {callback_notify!r}"
+            )
+        self.http = check("http", http)
+        self.http2 = check("http2", http2)
+        self.ws = check("ws", ws)
+        self.ws_max_size = check("ws_max_size", ws_max_size)
+        self.ws_max_queue = check("ws_max_queue", ws_max_queue)
+        self.ws_ping_interval = check("ws_ping_interval", ws_ping_interval)
+        self.ws_ping_timeout = check("ws_ping_timeout", ws_ping_timeout)
+        self.ws_per_message_deflate = check("ws_per_message_deflate", ws_per_message_deflate)
+        self.ssl_keyfile = check("ssl_keyfile", ssl_keyfile)
+        self.ssl_certfile = check("ssl_certfile", ssl_certfile)
+        self.ssl_keyfile_password = check("ssl_keyfile_password", ssl_keyfile_password)
+        self.ssl_version = check("ssl_version", ssl_version)
+        self.ssl_cert_reqs = check("ssl_cert_reqs", ssl_cert_reqs)
+        self.ssl_ca_certs = check("ssl_ca_certs", ssl_ca_certs)
+        self.ssl_ciphers = check("ssl_ciphers", ssl_ciphers)
+        self.ssl_context_factory = ssl_context_factory
+        self.h11_max_incomplete_event_size = check(
+            "h11_max_incomplete_event_size", h11_max_incomplete_event_size
+        )
+        self._apply_what_is_for_several()
         self.loaded = False
         self.loaded_app: Any = None
         self.configure_logging()
+
+    def _apply_what_is_for_several(self) -> None:
+        """See to what one option says about others."""
+        defaults = type(self).__init__.__kwdefaults__ or {}
+        if self.h11_max_incomplete_event_size is not None:
+            for name in ("limit_request_line", "limit_request_head"):
+                if getattr(self, name) == defaults[name]:
+                    setattr(self, name, self.h11_max_incomplete_event_size)
+        if self.ssl_context_factory is not None:
+            raise ValueError(f"ssl_context_factory must be left out: {NO_TLS}")
+        for name in WEBSOCKET_ONLY:
+            if self.ws != "none" and getattr(self, name) != defaults[name]:
+                raise ValueError(
+                    f"{name} must be left out, {NO_WEBSOCKET}; with ws=none it may stay"
+                )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the application out: the process that is told of this imports its own."""
+        return {**vars(self), "loaded": False, "loaded_app": None}
+
+    @property
+    def encoded_headers(self) -> list[tuple[bytes, bytes]]:
+        """The fields that are added to every answer, but for `date`."""
+        return [(b"server", b"cuvee")] if self.server_header else []
+
+    @property
+    def http_protocol_class(self) -> type[Connection]:
+        """What `ServerState.connections` has: no asyncio protocol, and made by the server only."""
+        from cuvee._core import Connection
+
+        return Connection
+
+    @property
+    def ws_protocol_class(self) -> None:
+        """What speaks WebSocket: nothing yet."""
+        return None
+
+    @property
+    def ssl(self) -> None:
+        """The context of encrypted connections: there are none yet."""
+        return None
+
+    @property
+    def should_reload(self) -> bool:
+        """Whether a change of the application's files starts it anew."""
+        return False
+
+    @property
+    def use_subprocess(self) -> bool:
+        """Whether this process only looks after others, which serve."""
+        return self.should_reload or self.workers > 1
 
     @property
     def asgi_version(self) -> Literal["3.0"]:
@@ -199,11 +316,22 @@ class Config:
 
         return LifespanOff if self.lifespan == "off" else Lifespan
 
-    def get_loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop]:
-        """Return the function that makes the event loop for `Server.run`."""
-        from cuvee.loop import new_event_loop
+    def get_loop_factory(self) -> LoopFactory | None:
+        """Return the function that makes the event loop for `Server.run`; None: asyncio's default.
 
-        return new_event_loop
+        Logs an error and raises SystemExit(3) when there is no such loop.
+        """
+        return find_factory(self.loop)
+
+    def setup_event_loop(self) -> None:
+        """Do nothing: `Server.run` makes its loop by what `get_loop_factory` returns."""
+        import warnings
+
+        warnings.warn(
+            "Config.setup_event_loop() does nothing. Use Config.get_loop_factory() for a loop.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
 
     # ---- the application -------------------------------------------------------------------------
 
@@ -312,6 +440,13 @@ def _hosts_of_environment() -> str:
     except ValueError as exc:
         raise ValueError(f"FORWARDED_ALLOW_IPS is wrong: {exc}") from None
     return hosts
+def _seconds(name: str, value: object) -> float:
+    """Check what only Python can say."""
+    try:
+        seconds: float = Seconds().check(value)
+    except ValueError as exc:
+        raise ValueError(f"{name} {exc}") from None
+    return seconds
 
 
 def _without_factory(app: Any) -> Any:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import socket
 from typing import Any, NamedTuple, TypeVar
 
-from cuvee.kinds import Choice, Flag, Form, Kind, Level, Seconds, Some, Text, Whole
+from cuvee.kinds import Boolean, Choice, Flag, Form, Kind, Level, Seconds, Some, Text, Whole
 from cuvee.logging import LOG_LEVELS
 from cuvee.trusted_hosts import TrustedHosts
+from cuvee.loop_choice import LOOPS, look_at
+from cuvee.one_way import NO_TLS, NO_WEBSOCKET, Nothing, Reasoned, Workers
 
 EXTENSIONS = ("early_hint", "trailers", "pathsend", "zerocopysend")
 """The http.response extensions of ASGI that there are."""
@@ -102,6 +104,9 @@ CLIENTS = "clients that leave or vanish"
 PROXIES = "proxies"
 ANSWERS = "answers"
 PROCESS = "process"
+PROTOCOLS = "protocols"
+WEBSOCKET = "WebSocket, which is not there yet"
+TLS = "TLS, which is not there yet"
 
 OPTIONS = (
     # ---- the application
@@ -325,7 +330,89 @@ OPTIONS = (
     # ---- answers
     Option("date_header", Flag(), ANSWERS, "say the time in each answer"),
     Option("server_header", Flag(), ANSWERS, "say the server's name in each answer"),
+    # ---- protocols
+    Option(
+        "http",
+        Reasoned(("auto", "h11", "httptools", "zttp"), "which all mean cuvee's own parser"),
+        PROTOCOLS,
+        "uvicorn's choice of a parser: there is one",
+    ),
+    Option(
+        "http2",
+        Nothing(Flag(), False, "HTTP/2 is not there yet"),
+        PROTOCOLS,
+        "HTTP/2, which is not there yet",
+    ),
+    Option(
+        "h11_max_incomplete_event_size",
+        _bytes(optional=True),
+        PROTOCOLS,
+        "the value of --limit-request-line and --limit-request-head where they are not given",
+    ),
+    Option(
+        "ws",
+        Reasoned(("auto", "none"), NO_WEBSOCKET),
+        WEBSOCKET,
+        "none: without; the options of this group may then be anything",
+    ),
+    Option("ws_max_size", _bytes(least=0), WEBSOCKET, "most bytes of a message"),
+    Option("ws_max_queue", Whole(0, MOST), WEBSOCKET, "most messages that wait"),
+    Option("ws_ping_interval", Seconds(optional=True), WEBSOCKET, "seconds between two pings"),
+    Option("ws_ping_timeout", Seconds(optional=True), WEBSOCKET, "seconds for the pong"),
+    Option("ws_per_message_deflate", Boolean("{true,false}"), WEBSOCKET, "compress messages"),
+    Option(
+        "ssl_keyfile",
+        Nothing(Text("FILE", optional=True), None, NO_TLS),
+        TLS,
+        "the key",
+    ),
+    Option(
+        "ssl_certfile",
+        Nothing(Text("FILE", optional=True), None, NO_TLS),
+        TLS,
+        "the certificates",
+    ),
+    Option(
+        "ssl_keyfile_password",
+        Nothing(Text(optional=True), None, NO_TLS),
+        TLS,
+        "what the key is encrypted with",
+    ),
+    Option("ssl_version", Nothing(Whole(0, MOST), 17, NO_TLS), TLS, "a number of module ssl"),
+    Option("ssl_cert_reqs", Nothing(Whole(0, MOST), 0, NO_TLS), TLS, "a number of module ssl"),
+    Option(
+        "ssl_ca_certs",
+        Nothing(Text("FILE", optional=True), None, NO_TLS),
+        TLS,
+        "who signs clients' certificates",
+    ),
+    Option(
+        "ssl_ciphers",
+        Nothing(Text("LIST", optional=True), None, NO_TLS),
+        TLS,
+        "the ciphers, as OpenSSL writes them",
+    ),
     # ---- process
+    Option(
+        "loop",
+        Form(look_at, f"one of {', '.join(LOOPS)}, or MODULE:FACTORY", "LOOP"),
+        PROCESS,
+        "the event loop: auto is cuvee's; asyncio, uvloop, zuvloop, none (asyncio's default), or "
+        "MODULE:FACTORY",
+    ),
+    Option(
+        "workers",
+        Workers(),
+        PROCESS,
+        "how many processes serve: 1, since several are not there yet [default: "
+        "$WEB_CONCURRENCY, or 1]",
+    ),
+    Option(
+        "timeout_worker_healthcheck",
+        Seconds(),
+        PROCESS,
+        "for several workers, which are not there yet",
+    ),
     Option(
         "gc_freeze",
         Flag(),

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from types import FrameType
 from typing import Any
@@ -29,6 +30,10 @@ SETTLE_SECONDS = 0.05
 """How long idle connections may take to close before the log says that they are waited for."""
 UNWIND_SECONDS = 1.0
 """How long cancelled tasks may take to clean up."""
+TICK_SECONDS = 0.1
+"""How often an `on_tick` that somebody has put in place of ours is called."""
+TICKS = 864000
+"""Where the count of ticks begins anew."""
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -37,6 +42,9 @@ class Server:
     """Serves `config.app` until `should_exit` is set or a signal comes.
 
     `run()` makes its own event loop; `serve()` works in any running asyncio loop, in any thread.
+
+    A subclass may extend or replace `startup`, `main_loop`, `on_tick`, `shutdown`, `handle_exit` and
+    `capture_signals`; so may whoever sets such an attribute of one server.
     """
 
     def __init__(self, config: Config) -> None:
@@ -46,6 +54,9 @@ class Server:
         self.lifespan: Lifespan | None = None
         self.servers: list[Listeners] = []
         self.started = False
+        self.last_notified = 0.0
+        """When `callback_notify` was called last, as `time.time()` has it."""
+        self._next_notification = 0.0
         self._should_exit = False
         self._force_exit = False
         self._captured_signals: list[int] = []
@@ -94,39 +105,43 @@ class Server:
         with self.capture_signals():
             await self._serve(sockets)
 
-    async def _serve(self, sockets: list[socket.socket] | None) -> None:
+    async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
         process = os.getpid()
         if not self.config.loaded:
             self.config.load()
-        self._loop = asyncio.get_running_loop()
         self.lifespan = self.config.lifespan_class(self.config)
         _log_process("Started", process)
+        _warn_of_what_is_not_called(self)
         try:
-            await self.startup(sockets)
-            if self.started:
-                await self._serve_to_the_end(sockets)
+            await self.startup(sockets=sockets)
+            await self._serve_to_the_end(sockets)
         finally:
             self._release(sockets)
         _log_process("Finished", process)
 
     async def _serve_to_the_end(self, sockets: list[socket.socket] | None) -> None:
         try:
-            await self.main_loop()
+            if not self.should_exit:
+                await self.main_loop()
         except asyncio.CancelledError:
             # No waiting for clients: who runs us does not want us to. The application may clean up.
             self._cancel_requests()
             self._abort()
-            await self._stop_lifespan()
+            if self.started:
+                await self._stop_lifespan()
             raise
-        await self.shutdown(sockets)
+        if self.started:
+            await self.shutdown(sockets=sockets)
 
     # ---- start -----------------------------------------------------------------------------------
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then listen. A signal in the meantime leaves `started` False."""
+        self._loop = asyncio.get_running_loop()
         lifespan = self._the_lifespan()
         if not await self._unless(lambda: self.interrupted or self.force_exit, lifespan.startup()):
             logger.info("Application startup interrupted.")
+            self.should_exit = True
             await self._give_lifespan_up(lifespan)
             return
         if lifespan.should_exit:
@@ -141,11 +156,14 @@ class Server:
         self.servers = [Listeners(listeners)]
         self._start_core(lifespan, listeners)
         if sockets is None:
-            sockets_module.log_running(self.config, listeners)
+            self._log_started_message(listeners)
         self.started = True
 
     def _application_started(self) -> None:
         """Do what is to be done between the application's start and the first client: nothing."""
+
+    def _log_started_message(self, listeners: Sequence[socket.socket]) -> None:
+        sockets_module.log_running(self.config, listeners)
 
     async def _open_listeners(self, sockets: list[socket.socket] | None) -> list[socket.socket]:
         if sockets is not None:
@@ -187,15 +205,50 @@ class Server:
             forwarded_hops=config.forwarded_hops or 0,
             proxy_protocol=config.proxy_protocol,
         )
-        self.server_state.core = core
+        self.server_state.begin(core, config.encoded_headers, config.date_header)
         for listener in listeners:
             core.listen(listener.fileno())
 
     # ---- run -------------------------------------------------------------------------------------
 
     async def main_loop(self) -> None:
-        """Wait until the server shall stop. Nothing wakes up in the meantime."""
-        await self._until(lambda: self.should_exit)
+        """Wait until the server shall stop: until `on_tick` says so.
+
+        Nothing wakes up in the meantime, unless there is something to do: a callback to call, or an
+        `on_tick` of somebody else's.
+        """
+        self._loop = asyncio.get_running_loop()
+        counter = 0
+        while not await self.on_tick(counter):
+            counter = (counter + 1) % TICKS
+            await self._until_next_tick()
+
+    async def on_tick(self, counter: int) -> bool:  # noqa: ARG002
+        """Call `callback_notify` if it is time, and say whether the server shall stop.
+
+        Who replaces this has it called ten times a second, and when `should_exit` is set.
+        """
+        config = self.config
+        if config.callback_notify is not None and self._now() >= self._next_notification:
+            self._next_notification = self._now() + config.timeout_notify
+            self.last_notified = time.time()
+            await config.callback_notify()
+        return self.should_exit
+
+    async def _until_next_tick(self) -> None:
+        if self.should_exit:  # and an on_tick of somebody else's does not want to stop
+            await asyncio.sleep(TICK_SECONDS)
+            return
+        seconds = None
+        if _is_replaced(self, "on_tick"):
+            seconds = TICK_SECONDS
+        elif self.config.callback_notify is not None:
+            seconds = max(self._next_notification - self._now(), 0)
+        await self._until(lambda: self.should_exit, seconds)
+
+    def _now(self) -> float:
+        assert self._loop is not None
+        return self._loop.time()
 
     def _wake(self) -> None:
         """Let whoever waits look again; from any thread, and from a signal handler."""
@@ -220,8 +273,10 @@ class Server:
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, let the clients finish within the limits, then stop the application."""
         logger.info("Shutting down")
+        self._loop = asyncio.get_running_loop()
         core = self.server_state.core
-        assert core is not None
+        if core is None:  # somebody else's start-up
+            return
         core.on_idle = self._changed.set  # nobody waits for an idle server before
         self._stop_listening(sockets)
         core.drain()
@@ -234,6 +289,7 @@ class Server:
         self._abort()
         if not self.force_exit:
             await self._stop_lifespan()
+        self._release(sockets)
 
     async def _wait_for_clients(self, core: _core.Server) -> bool:
         """Wait for connections, then for tasks; False when the time for that is over."""
@@ -350,6 +406,23 @@ class Server:
             self.force_exit = True
         else:
             self.should_exit = True
+
+
+_OWN = {name: vars(Server)[name] for name in ("on_tick",)}
+NOT_CALLED = ("_wait_tasks_to_complete",)
+"""What uvicorn's server has and calls, and this one does not."""
+
+
+def _is_replaced(server: Server, name: str) -> bool:
+    """Say whether a subclass, the server itself or a patch has something in place of our method."""
+    method = getattr(server, name)
+    return getattr(method, "__func__", method) is not _OWN[name]
+
+
+def _warn_of_what_is_not_called(server: Server) -> None:
+    for name in NOT_CALLED:
+        if hasattr(server, name):
+            logger.warning("%s.%s is not called by cuvee.", type(server).__qualname__, name)
 
 
 def _log(level: int, message: str, exc: BaseException | None) -> None:

@@ -142,6 +142,11 @@ async def block(scope: Scope) -> None:
     time.sleep(60)
 
 
+async def tell_loop(scope: Scope) -> None:
+    """Say whose the event loop is."""
+    say(f"loop of {type(asyncio.get_running_loop()).__module__}")
+
+
 async def put_state(scope: Scope) -> None:
     """Leave something for the requests."""
     scope["state"]["answer"] = 42
@@ -215,6 +220,7 @@ hanging_stop = make(stop=hang)
 deaf_start = make(start=hang_deaf)
 blocking_start = make(start=block)
 leaving_start = make(start=leaving)
+tells_loop = make(start=tell_loop)
 
 
 # ---- requests ---------------------------------------------------------------------------------

@@ -293,7 +293,8 @@ def test_every_limit_reaches_the_server() -> None:
     """Nothing that bounds a client is an attribute only."""
     named = inspect.signature(cuvee.Config).parameters
     bounds = {name for name in named if name.startswith(("limit_", "timeout_"))}
-    assert bounds == {*LIMITS, "timeout_graceful_shutdown"}
+    others = {"timeout_graceful_shutdown", "timeout_notify", "timeout_worker_healthcheck"}
+    assert bounds == {*LIMITS, *others}
     limits = cuvee.Config(applications.hello).limits
     assert limits == {n: named[n].default for n in LIMITS if named[n].default is not None}
 

@@ -7,62 +7,22 @@ import asyncio
 import contextlib
 import signal
 import socket
-import threading
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-import cuvee
-from cuvee.server import Server
 from tests.server import applications
 from tests.support.asgi import WAIT
-from tests.support.server import LOOPS, loop_factory, missing_loop
+from tests.support.embedded import (
+    LoopFactory,
+    fetch,
+    in_thread,
+    make_server,
+    port_of,
+    run,
+    until,
+)
 from tests.support.server_process import get
-
-LoopFactory = Callable[[], asyncio.AbstractEventLoop]
-
-
-@pytest.fixture(params=LOOPS)
-def new_loop(request: pytest.FixtureRequest) -> LoopFactory:
-    """Makes each kind of loop that a server works on."""
-    reason = missing_loop(request.param)
-    if reason:
-        pytest.skip(reason)
-    return loop_factory(request.param)
-
-
-def make_server(app: Any = applications.hello, **options: Any) -> Server:
-    """Return a server on a free port that leaves logging alone."""
-    return Server(cuvee.Config(app, **({"port": 0, "log_config": None} | options)))
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop turn until `condition()` is true."""
-    async with asyncio.timeout(WAIT):
-        while not condition():
-            await asyncio.sleep(0)
-
-
-def port_of(server: Server) -> int:
-    """Return the port that a started server listens on."""
-    port: int = server.servers[0].sockets[0].getsockname()[1]
-    return port
-
-
-async def fetch(port: int) -> bytes:
-    """Get "/" from the same loop."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")
-    answer = await asyncio.wait_for(reader.read(), WAIT)
-    writer.close()
-    return answer
-
-
-def run(new_loop: LoopFactory, main: Any) -> None:
-    """Run `main()` on a loop of this kind."""
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(main())
 
 
 def test_as_a_task_beside_others(new_loop: LoopFactory) -> None:
@@ -99,23 +59,6 @@ def test_server_state_follows_the_connections_and_requests(new_loop: LoopFactory
         writer.close()
 
     run(new_loop, main)
-
-
-@contextlib.contextmanager
-def in_thread(server: Server, target: Callable[[], object]) -> Iterator[threading.Thread]:
-    """Run `target` in a thread, wait until the server has started, and for the end at the end."""
-    thread = threading.Thread(target=target, daemon=True)
-    thread.start()
-    give_up = threading.Event()
-    timer = threading.Timer(WAIT, give_up.set)
-    timer.start()
-    while not server.started and thread.is_alive() and not give_up.is_set():
-        give_up.wait(0.001)
-    timer.cancel()
-    assert server.started
-    yield thread
-    thread.join(WAIT)
-    assert not thread.is_alive()
 
 
 def test_in_a_thread_until_another_sets_should_exit(new_loop: LoopFactory) -> None:

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""Kinds of uvicorn's options for which there is one way here, or none yet.
+
+Where uvicorn chooses between implementations of one thing, each choice is accepted. What would have to be
+there and is not is refused: a server without it is not what was asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from cuvee.kinds import Choice, Kind, Whole
+
+NO_TLS = "TLS is not there yet, a proxy can end it"
+NO_WEBSOCKET = "since WebSocket is not there yet"
+
+
+class Reasoned(Choice):
+    """One of some words, and why there are no others."""
+
+    def __init__(self, words: Iterable[str], reason: str) -> None:
+        """`reason` stands behind the words."""
+        super().__init__(words)
+        self.reason = reason
+
+    @property
+    def expected(self) -> str:
+        """Name the words, and the reason."""
+        return f"{super().expected}, {self.reason}"
+
+
+class Nothing(Kind):
+    """What has to stay as it is, because what it is for is not there yet."""
+
+    def __init__(self, kind: Kind, only: Any, reason: str) -> None:
+        """`only` is the one value that is accepted, of those that `kind` has."""
+        super().__init__(kind.metavar, optional=kind.optional)
+        self.kind = kind
+        self.only = only
+        self.reason = reason
+        self.is_flag = kind.is_flag
+
+    @property
+    def expected(self) -> str:
+        """Say what uvicorn would take."""
+        return self.kind.expected
+
+    def parse(self, text: str) -> Any:
+        """Read what uvicorn reads."""
+        return self._only(self.kind.parse(text))
+
+    def accept(self, value: Any, shown: object) -> Any:
+        """Look at the value as uvicorn's kind does first."""
+        return self._only(self.kind.accept(value, shown))
+
+    def _only(self, value: Any) -> Any:
+        if value != self.only:  # which may be a password, and is not shown
+            raise ValueError(f"must be left out: {self.reason}")
+        return value
+
+
+class Workers(Whole):
+    """How many processes serve: one, for which uvicorn also takes 0."""
+
+    def __init__(self) -> None:
+        """None asks WEB_CONCURRENCY."""
+        super().__init__(0, 1, optional=True)
+
+    @property
+    def expected(self) -> str:
+        """Say why."""
+        return "1, since several workers are not there yet"
+
+
+def count_workers(workers: int | None) -> int:
+    """Return how many processes serve: `workers`, else WEB_CONCURRENCY, else 1; or raise ValueError."""
+    text = os.environ.get("WEB_CONCURRENCY")
+    if workers is not None or text is None:
+        return workers or 1
+    try:
+        return Workers().parse(text) or 1
+    except ValueError as exc:
+        raise ValueError(f"WEB_CONCURRENCY {exc} (workers=1 is heard before it)") from None

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+"""The loops that a server is embedded in."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.embedded import LoopFactory
+from tests.support.server import LOOPS, loop_factory, missing_loop
+
+
+@pytest.fixture(params=LOOPS)
+def new_loop(request: pytest.FixtureRequest) -> LoopFactory:
+    """Makes each kind of loop that a server works on."""
+    reason = missing_loop(request.param)
+    if reason:
+        pytest.skip(reason)
+    return loop_factory(request.param)
