@@ -93,7 +93,9 @@ class Lifespan:
             self._shutdown_over.set()
 
     def _report(self, exc: BaseException) -> None:
-        if self.startup_failed or self.shutdown_failed or self._abandoned:
+        task = asyncio.current_task()
+        told_to_stop = self._abandoned or (task is not None and task.cancelling() > 0)
+        if self.startup_failed or self.shutdown_failed or told_to_stop:
             return  # the application has said it, or was told to stop
         exc = exc.with_traceback(application_traceback(exc.__traceback__))
         if self.config.lifespan == "auto":

@@ -142,6 +142,24 @@ async def block(scope: Scope) -> None:
     time.sleep(60)
 
 
+async def take_long(scope: Scope) -> None:
+    """Take longer than a second, and let the loop run."""
+    await asyncio.sleep(1.5)
+
+
+async def fail_to_start(scope: Scope, receive: Receive, send: Send) -> None:
+    """Say that the start has failed."""
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "no database"})
+
+
+async def block_on_demand(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer "hello", but for /block."""
+    if scope["path"] == "/block":
+        time.sleep(60)
+    await greet(scope, receive, send)
+
+
 async def tell_loop(scope: Scope) -> None:
     """Say whose the event loop is."""
     say(f"loop of {type(asyncio.get_running_loop()).__module__}")
@@ -221,6 +239,9 @@ deaf_start = make(start=hang_deaf)
 blocking_start = make(start=block)
 leaving_start = make(start=leaving)
 tells_loop = make(start=tell_loop)
+slow_to_start_and_stop = make(start=take_long, stop=take_long)
+failing_lifespan = fail_to_start
+blocking = make(block_on_demand)
 
 
 # ---- requests ---------------------------------------------------------------------------------

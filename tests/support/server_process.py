@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
@@ -13,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from tests.support.asgi import WAIT
 
@@ -45,11 +46,12 @@ class Output:
             self._ended = True
             self._changed.notify_all()
 
-    def expect(self, text: str, seconds: float = WAIT) -> str:
-        """Wait for a line that contains `text`, and return it."""
+    def expect(self, text: str, seconds: float = WAIT, *, nth: int = 1) -> str:
+        """Wait for the `nth` line that contains `text`, and return it."""
 
         def found() -> str | None:
-            return next((line for line in self._lines if text in line), None)
+            lines = (line for line in self._lines if text in line)
+            return next(itertools.islice(lines, nth - 1, None), None)
 
         with self._changed:
             self._changed.wait_for(lambda: found() is not None or self._ended, seconds)
@@ -102,7 +104,7 @@ class ServerProcess:
         self.stderr = Output(self.process.stderr)
         self.stdout = Output(self.process.stdout) if self.process.stdout is not None else None
 
-    def __enter__(self) -> ServerProcess:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
