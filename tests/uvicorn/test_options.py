@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: MIT
+"""Every option of the uvicorn that is installed is there: flag, type, default, variable, and Config's argument."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import click
+import pytest
+import uvicorn
+from uvicorn.main import main
+
+import cuvee
+from cuvee.kinds import Choice, Flag, Form, Many, Seconds, Whole
+from cuvee.one_way import Nothing
+from cuvee.options import BY_NAME, OPTIONS
+from cuvee.settings import SettingsError, gather
+
+RELEASE = "0.54.0"
+NOT_YET = {
+    "env_file",
+    "forwarded_allow_ips",
+    "headers",
+    "interface",
+    "limit_max_requests",
+    "limit_max_requests_jitter",
+    "log_config",
+    "proxy_headers",
+    "reload",
+    "reload_delay",
+    "reload_dirs",
+    "reload_excludes",
+    "reload_includes",
+    "reset_contextvars",
+}
+"""Options that are not there: who adds one takes it out here."""
+NO_OPTIONS = {"app", "version"}
+OTHER_DEFAULTS: dict[str, Any] = {"app_dir": None, "log_config": cuvee.logging.LOGGING_CONFIG}
+"""Where the default stands in another place than uvicorn's command line: in `main`, or in uvicorn's Config."""
+FEWER_WORDS = {"http", "ws", "loop"}
+"""Words in uvicorn's metavar, any text in its type."""
+
+PARAMETERS = {parameter.name or "": parameter for parameter in main.params}
+THERE = sorted(set(PARAMETERS) - NO_OPTIONS - NOT_YET)
+
+
+def default_of(name: str) -> Any:
+    """Return what cuvee takes where nobody sets the option."""
+    return inspect.signature(cuvee.Config).parameters[name].default
+
+
+def click_default(parameter: click.Parameter) -> Any:
+    """Return what click gives to uvicorn; an empty list becomes None there."""
+    return None if type(parameter.default).__name__ == "Sentinel" else parameter.default
+
+
+def test_it_is_the_release_that_this_is_about() -> None:
+    assert uvicorn.__version__ == RELEASE
+
+
+def test_no_gap_is_filled_or_new() -> None:
+    there = {option.name for option in OPTIONS}
+    assert set(PARAMETERS) - NO_OPTIONS - there == NOT_YET
+
+
+@pytest.mark.parametrize("name", THERE)
+def test_flag_and_default_are_uvicorns(name: str) -> None:
+    parameter = PARAMETERS[name]
+    assert [BY_NAME[name].option_string] == parameter.opts
+    assert default_of(name) == OTHER_DEFAULTS.get(name, click_default(parameter))
+    assert type(default_of(name)) is type(click_default(parameter)) or name in OTHER_DEFAULTS
+    negated = [f"--no-{text[2:]}" for text in parameter.opts]
+    assert parameter.secondary_opts in ([], negated)
+    assert BY_NAME[name].kind.is_flag or not parameter.secondary_opts
+
+
+@pytest.mark.parametrize("name", THERE)
+def test_type_is_uvicorns(name: str) -> None:
+    parameter = PARAMETERS[name]
+    assert isinstance(parameter, click.Option)
+    kind = BY_NAME[name].kind
+    assert kind.is_flag == bool(parameter.is_flag)
+    assert kind.is_many == parameter.multiple
+    inner: Any = kind.kind if isinstance(kind, Nothing | Many) else kind
+    if isinstance(parameter.type, click.Choice):
+        assert isinstance(inner, Choice)
+        assert inner.words == tuple(parameter.type.choices)
+    elif isinstance(parameter.type, type(click.INT)):
+        assert isinstance(inner, Whole | Seconds)  # which takes whole numbers too
+    elif isinstance(parameter.type, type(click.FLOAT)):
+        assert isinstance(inner, Seconds)
+    elif isinstance(parameter.type, type(click.BOOL)):
+        assert isinstance(inner, Flag)
+    elif name in FEWER_WORDS:
+        assert isinstance(inner, Choice | Form)
+    else:
+        assert not isinstance(inner, Choice | Whole | Seconds | Flag)
+
+
+SAMPLES = {
+    "host": "::1",
+    "port": "81",
+    "uds": "/tmp/socket",
+    "fd": "3",
+    "workers": "1",
+    "loop": "uvloop",
+    "http": "h11",
+    "http2": "0",
+    "ws": "none",
+    "ws_max_size": "1000",
+    "ws_max_queue": "5",
+    "ws_ping_interval": "2.5",
+    "ws_ping_timeout": "7",
+    "ws_per_message_deflate": "no",
+    "lifespan": "off",
+    "log_level": "trace",
+    "access_log": "false",
+    "use_colors": "1",
+    "server_header": "off",
+    "date_header": "0",
+    "root_path": "/a b",
+    "limit_concurrency": "12",
+    "backlog": "128",
+    "timeout_keep_alive": "9",
+    "timeout_graceful_shutdown": "8",
+    "timeout_worker_healthcheck": "6",
+    "ssl_version": "17",
+    "ssl_cert_reqs": "0",
+    "app_dir": "folder",
+    "h11_max_incomplete_event_size": "32768",
+    "factory": "true",
+}
+"""A value of each option's variable; what is refused whatever it says has none."""
+
+
+def test_every_option_has_a_sample() -> None:
+    refused = {option.name for option in OPTIONS if isinstance(option.kind, Nothing)}
+    assert set(SAMPLES) >= set(THERE) - refused
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_variable_means_the_same(name: str) -> None:
+    """uvicorn's own variable, and ours, which goes before it."""
+    context = main.make_context("uvicorn", ["app"], auto_envvar_prefix="UVICORN")
+    parameter = PARAMETERS[name]
+    variable = f"UVICORN_{name.upper()}"
+    assert context.auto_envvar_prefix == "UVICORN"
+    expected = parameter.type_cast_value(context, SAMPLES[name])
+    for source in (variable, f"CUVEE_{name.upper()}"):
+        (found,) = gather({}, {source: SAMPLES[name]}, "").values.values()
+        assert found.value == expected
+        assert found.source == source
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_command_line_means_the_same(name: str) -> None:
+    parameter = PARAMETERS[name]
+    option = parameter.opts[0]
+    assert isinstance(parameter, click.Option)
+    words = [option] if parameter.is_flag else [option, SAMPLES[name]]
+    if name == "http2":
+        return  # it can be said, and is refused: below
+    theirs = main.make_context("uvicorn", [*words, "app"]).params[name]
+    ours = cuvee.cli._parse([*words, "app"])[name]
+    assert (
+        ours if parameter.is_flag else gather({name: ours}, {}, "").values[name].value
+    ) == theirs
+
+
+REFUSED = {
+    "http2": "1",
+    "ssl_keyfile": "key.pem",
+    "ssl_certfile": "cert.pem",
+    "ssl_keyfile_password": "secret",
+    "ssl_version": "2",
+    "ssl_cert_reqs": "1",
+    "ssl_ca_certs": "ca.pem",
+    "ssl_ciphers": "ALL",
+    "ws": "wsproto",
+    "workers": "2",
+}
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_what_is_not_there_yet_is_one_line_without_the_value_of_a_password(name: str) -> None:
+    variable = f"UVICORN_{name.upper()}"
+    with pytest.raises(SettingsError) as caught:
+        gather({}, {variable: REFUSED[name]}, "")
+    assert str(caught.value).startswith(f"{variable} must be ")
+    assert "not there yet" in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_config_has_every_argument_of_uvicorns_with_its_default() -> None:
+    theirs = inspect.signature(uvicorn.Config).parameters
+    ours = inspect.signature(cuvee.Config).parameters
+    missing = set(theirs) - set(ours)
+    assert missing == NOT_YET - {"log_config"}
+    for name in set(theirs) - missing - {"log_config"}:
+        assert ours[name].default == theirs[name].default, name
+    assert [*theirs][:5] == [*ours][:5]
+
+
+def test_config_and_server_have_what_is_asked_of_them() -> None:
+    """Every public attribute and method of uvicorn's, but for what reloading has."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        """Nothing."""
+
+    theirs = uvicorn.Config(app, log_config=None)
+    theirs.load()
+    ours = cuvee.Config(app, log_config=None)
+    ours.load()
+    public = {name for name in dir(theirs) if not name.startswith("_")}
+    gaps = {name for name in public if not hasattr(ours, name)}
+    assert gaps == NOT_YET - {"env_file", "log_config"} | {"reload_dirs_excludes"}
+    server = uvicorn.Server(theirs)
+    public = {name for name in dir(server) if not name.startswith("__")}
+    gaps = {name for name in public if not hasattr(cuvee.Server(ours), name)}
+    assert gaps == {"_wait_tasks_to_complete", "limit_max_requests"}
+    public = {name for name in dir(server.server_state) if not name.startswith("_")}
+    assert all(hasattr(cuvee.Server(ours).server_state, name) for name in public)
