@@ -26,7 +26,17 @@ _HOMES = {
     "new_event_loop": "loop",
     "run": "runner",
 }
-_MODULES = ("cli", "config", "importer", "lifespan", "logging", "loop", "runner", "server")
+_MODULES = (
+    "cli",
+    "compat",
+    "config",
+    "importer",
+    "lifespan",
+    "logging",
+    "loop",
+    "runner",
+    "server",
+)
 
 
 def __getattr__(name: str) -> object:

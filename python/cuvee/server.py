@@ -92,6 +92,8 @@ class Server:
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve in a new event loop, to the end."""
+        if _is_loop_running():
+            raise RuntimeError("An event loop runs here already: await Server.serve() in it.")
         with asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
             runner.run(self.serve(sockets=sockets))
 
@@ -240,7 +242,7 @@ class Server:
             await asyncio.sleep(TICK_SECONDS)
             return
         seconds = None
-        if _is_replaced(self, "on_tick"):
+        if _is_on_tick_replaced(self):
             seconds = TICK_SECONDS
         elif self.config.callback_notify is not None:
             seconds = max(self._next_notification - self._now(), 0)
@@ -408,15 +410,22 @@ class Server:
             self.should_exit = True
 
 
-_OWN = {name: vars(Server)[name] for name in ("on_tick",)}
+def _is_loop_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+_OWN_ON_TICK = Server.on_tick
 NOT_CALLED = ("_wait_tasks_to_complete",)
 """What uvicorn's server has and calls, and this one does not."""
 
 
-def _is_replaced(server: Server, name: str) -> bool:
+def _is_on_tick_replaced(server: Server) -> bool:
     """Say whether a subclass, the server itself or a patch has something in place of our method."""
-    method = getattr(server, name)
-    return getattr(method, "__func__", method) is not _OWN[name]
+    return getattr(server.on_tick, "__func__", server.on_tick) is not _OWN_ON_TICK
 
 
 def _warn_of_what_is_not_called(server: Server) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import contextlib
 import signal
@@ -197,6 +198,63 @@ def test_keyboard_interrupt_reaches_who_calls_server_run() -> None:
     server = make_server(applications.make(start=start))
     with pytest.raises(KeyboardInterrupt):
         server.run()
+
+
+def test_in_a_loop_that_runs_in_pieces(new_loop: LoopFactory) -> None:
+    """As fixtures of test runners have it: started in one run of the loop, asked in others."""
+    server = make_server(applications.make())
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+
+        async def start() -> asyncio.Task[None]:
+            task = asyncio.create_task(server.serve())
+            await until(lambda: server.started)
+            return task
+
+        async def stop() -> None:
+            server.should_exit = True
+            await asyncio.wait_for(task, WAIT)
+
+        task = runner.run(start())
+        for _ in range(2):
+            assert runner.run(fetch(port_of(server))).endswith(b"hello")
+        runner.run(stop())
+
+
+def test_in_a_cell_of_a_notebook(new_loop: LoopFactory) -> None:
+    """The loop runs already, for as long as the kernel does; each cell is a task of its own."""
+
+    async def main() -> None:
+        names: dict[str, Any] = {"make_server": make_server, "asyncio": asyncio}
+        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+
+        async def cell(source: str) -> None:
+            made = eval(compile(source, "cell", "exec", flags=flags), names)
+            if made is not None:
+                await asyncio.create_task(made)
+
+        await cell("server = make_server()\nserving = asyncio.create_task(server.serve())")
+        await until(lambda: names["server"].started)
+        assert (await fetch(port_of(names["server"]))).endswith(b"hello")
+        await cell("server.should_exit = True\nawait serving")
+        with pytest.raises(RuntimeError, match="await Server.serve"):
+            await cell("make_server().run()")
+
+    run(new_loop, main)
+
+
+def test_two_servers_in_one_loop(new_loop: LoopFactory) -> None:
+    async def main() -> None:
+        servers = [make_server(), make_server(applications.with_state)]
+        tasks = [asyncio.create_task(server.serve()) for server in servers]
+        await until(lambda: all(server.started for server in servers))
+        answers = [await fetch(port_of(server)) for server in servers]
+        assert answers[0].endswith(b"hello")
+        assert not answers[1].endswith(b"hello")
+        for server in servers:
+            server.should_exit = True
+        await asyncio.wait_for(asyncio.gather(*tasks), WAIT)
+
+    run(new_loop, main)
 
 
 def test_an_idle_server_has_nothing_scheduled() -> None:

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -506,6 +507,42 @@ def test_connection_outlives_its_server() -> None:
     assert connection.get_extra_info("socket", 7) == 7
     with pytest.raises(TypeError):
         connection.get_extra_info(7)  # type: ignore[arg-type]
+
+
+def test_closed_connections_are_kept_by_nobody(new_loop: LoopFactory) -> None:
+    async def main() -> None:
+        server = make_server()
+        task = await start(server)
+        for _ in range(5):
+            _, writer = await connect(server)
+            (connection,) = server.server_state.connections
+            before = sys.getrefcount(connection)
+            writer.close()
+            await until(lambda: not server.server_state.connections)
+            assert sys.getrefcount(connection) == before - 1  # the server's own
+        await stop(server, task)
+
+    run(new_loop, main)
+
+
+def test_connection_that_is_refused_is_one_until_it_is_closed() -> None:
+    """Its request is over, and nobody knows who its client was any more."""
+
+    async def main() -> None:
+        server = make_server()
+        task = await start(server)
+        reader, writer = await connect(server)
+        writer.write(b"GET  HTTP\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), WAIT)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        for connection in server.server_state.connections:  # until our FIN has been seen
+            assert connection.is_closing()
+            connection.transport.abort()
+        writer.close()
+        await until(lambda: not server.server_state.connections)
+        await stop(server, task)
+
+    run(cuvee.new_event_loop, main)
 
 
 def test_a_connection_is_made_by_the_server_only() -> None:

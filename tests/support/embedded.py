@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -65,3 +66,17 @@ def in_thread(server: Server, target: Callable[[], object]) -> Iterator[threadin
     yield thread
     thread.join(WAIT)
     assert not thread.is_alive()
+
+
+def serve_once(config: cuvee.Config, listener: socket.socket, ready: Any) -> None:
+    """Serve in a spawned process until the one answer."""
+
+    class Once(cuvee.Server):
+        async def startup(self, sockets: Any = None) -> None:
+            await super().startup(sockets=sockets)
+            ready.set()
+
+        async def on_tick(self, counter: int) -> bool:
+            return self.server_state.total_requests > 0
+
+    Once(config).run(sockets=[listener])
