@@ -143,8 +143,8 @@ async def block(scope: Scope) -> None:
 
 
 async def take_long(scope: Scope) -> None:
-    """Take longer than a second, and let the loop run."""
-    await asyncio.sleep(1.5)
+    """Take longer than two looks of gunicorn's, and let the loop run."""
+    await asyncio.sleep(2.5)
 
 
 async def fail_to_start(scope: Scope, receive: Receive, send: Send) -> None:
