@@ -129,16 +129,22 @@ def test_worker_that_blocks_is_replaced() -> None:
         assert not any("unsupported" in line for line in gunicorn.stderr.lines)
 
 
-def test_worker_whose_application_takes_long_to_start_is_not_replaced() -> None:
+def test_worker_whose_application_takes_long_to_start_or_stop_is_not_killed() -> None:
     """Its loop runs: the heartbeat goes on, before the start and during the stop."""
     with Gunicorn("applications:slow_to_start_and_stop", "--timeout", "1") as gunicorn:
         with gunicorn.connect() as client:
             assert get(client) == b"hello"
-        gunicorn.signal(signal.SIGTERM)
-        assert gunicorn.wait() == 0
-        errors = "\n".join(gunicorn.errors())
-        assert "WORKER TIMEOUT" not in errors
+        worker = worker_of(gunicorn)
+        os.kill(worker, signal.SIGTERM)
+        gunicorn.stderr.expect(f"Worker exiting (pid: {worker})")
+        errors = "\n".join(gunicorn.stderr.lines)
         assert "Application shutdown complete." in errors
+        assert "WORKER TIMEOUT" not in errors
+
+
+def test_start_that_blocks_is_noticed() -> None:
+    with Gunicorn("applications:blocking_start", "--timeout", "1") as gunicorn:
+        gunicorn.stderr.expect("WORKER TIMEOUT")
 
 
 def test_quit_cuts_what_runs_and_still_stops_the_application() -> None:
