@@ -199,7 +199,12 @@ def test_options_exist(document: Path) -> None:
 @cache
 def not_there_yet() -> str:
     """The part of the migration guide that lists what is missing."""
-    return (ROOT / "docs" / "migration.md").read_text().partition("## Not there yet")[2].partition("\n## ")[0]
+    return (
+        (ROOT / "docs" / "migration.md")
+        .read_text()
+        .partition("## Not there yet")[2]
+        .partition("\n## ")[0]
+    )
 
 
 def test_missing_options_are_missing() -> None:

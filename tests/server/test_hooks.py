@@ -525,6 +525,43 @@ def test_closed_connections_are_kept_by_nobody(new_loop: LoopFactory) -> None:
     run(new_loop, main)
 
 
+def test_handles_without_memory() -> None:
+    """Who asks for them gets MemoryError; a connection that closes without memory is closed."""
+    testcapi = pytest.importorskip("_testcapi")
+
+    async def main() -> None:
+        server = make_server()
+        task = await start(server)
+        failures = 0
+        for fails_at in range(12):
+            _, writer = await connect(server)
+            core = server.server_state.core
+            assert core is not None
+            testcapi.set_nomemory(fails_at, fails_at + 1)
+            try:
+                handles = core.list_connections()
+            except MemoryError:
+                failures += 1
+                handles = []
+            finally:
+                testcapi.remove_mem_hooks()
+            (connection,) = server.server_state.connections
+            assert handles in ([], [connection])
+            testcapi.set_nomemory(fails_at, fails_at + 1)
+            try:
+                connection.abort()
+            finally:
+                testcapi.remove_mem_hooks()
+            assert connection.is_closing()
+            connection.abort()
+            writer.close()
+            await until(lambda: not server.server_state.connections)
+        assert 3 <= failures < 12
+        await stop(server, task)
+
+    run(cuvee.new_event_loop, main)
+
+
 def test_connection_that_is_refused_is_one_until_it_is_closed() -> None:
     """Its request is over, and nobody knows who its client was any more."""
 
