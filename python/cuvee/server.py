@@ -37,6 +37,9 @@ TICKS = 864000
 
 logger = logging.getLogger("uvicorn.error")
 
+_capturing: list[Server] = []
+"""The servers whose handlers signals have, in the order in which they came."""
+
 
 class Server:
     """Serves `config.app` until `should_exit` is set or a signal comes.
@@ -60,6 +63,7 @@ class Server:
         self._should_exit = False
         self._force_exit = False
         self._captured_signals: list[int] = []
+        self._former_handlers: dict[int, Any] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
         self._access_log: _core.AccessLog | AccessCallable | None = None
@@ -387,14 +391,26 @@ class Server:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self.handle_exit) for number in HANDLED_SIGNALS}
+        self._former_handlers = {
+            number: signal.signal(number, self.handle_exit) for number in HANDLED_SIGNALS
+        }
+        _capturing.append(self)
         try:
             yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+            _capturing.remove(self)
+            for number, handler in self._former_handlers.items():
+                self._give_back(number, signal.SIG_DFL if handler is None else handler)
         for captured in reversed(self._captured_signals):
             signal.raise_signal(captured)
+
+    def _give_back(self, number: int, handler: Any) -> None:
+        """Set the handler that was there before, or leave it to the server that came after us."""
+        for server in _capturing:
+            if server._former_handlers[number] == self.handle_exit:
+                server._former_handlers[number] = handler
+                return
+        signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Stop gracefully at the first signal, and by force at a second SIGINT.

@@ -8,10 +8,12 @@ import asyncio
 import contextlib
 import signal
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+import cuvee
 from tests.server import applications
 from tests.support.asgi import WAIT
 from tests.support.embedded import (
@@ -200,6 +202,15 @@ def test_keyboard_interrupt_reaches_who_calls_server_run() -> None:
         server.run()
 
 
+@pytest.fixture
+def kept_handlers() -> Iterator[None]:
+    """What SIGINT does is what it did: a runner's handler is the server's former one, and outlives its run."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("kept_handlers")
 def test_in_a_loop_that_runs_in_pieces(new_loop: LoopFactory) -> None:
     """As fixtures of test runners have it: started in one run of the loop, asked in others."""
     server = make_server(applications.make())
@@ -236,10 +247,32 @@ def test_in_a_cell_of_a_notebook(new_loop: LoopFactory) -> None:
         await until(lambda: names["server"].started)
         assert (await fetch(port_of(names["server"]))).endswith(b"hello")
         await cell("server.should_exit = True\nawait serving")
-        with pytest.raises(RuntimeError, match="await Server.serve"):
+        with pytest.raises(RuntimeError, match=r"await Server\.serve"):
             await cell("make_server().run()")
 
     run(new_loop, main)
+
+
+def test_signal_stops_one_server_after_the_other() -> None:
+    async def main() -> None:
+        servers = [make_server() for _ in range(3)]
+        tasks = [asyncio.create_task(server.serve()) for server in servers]
+        await until(lambda: all(server.started for server in servers))
+        servers[1].should_exit = True  # out of turn: the third's former handler was its
+        await asyncio.wait_for(tasks[1], WAIT)
+        assert signal.getsignal(signal.SIGTERM) == servers[2].handle_exit
+        signal.raise_signal(signal.SIGTERM)
+        await asyncio.wait_for(asyncio.gather(*tasks), WAIT)
+
+    seen: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
+    try:
+        former = signal.getsignal(signal.SIGTERM)
+        run(cuvee.new_event_loop, main)
+        assert signal.getsignal(signal.SIGTERM) is former
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == [signal.SIGTERM]
 
 
 def test_two_servers_in_one_loop(new_loop: LoopFactory) -> None:
