@@ -440,6 +440,8 @@ def _hosts_of_environment() -> str:
     except ValueError as exc:
         raise ValueError(f"FORWARDED_ALLOW_IPS is wrong: {exc}") from None
     return hosts
+
+
 def _seconds(name: str, value: object) -> float:
     """Check what only Python can say."""
     try:

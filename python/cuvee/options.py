@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from cuvee.kinds import Boolean, Choice, Flag, Form, Kind, Level, Seconds, Some, Text, Whole
 from cuvee.logging import LOG_LEVELS
-from cuvee.trusted_hosts import TrustedHosts
 from cuvee.loop_choice import LOOPS, look_at
 from cuvee.one_way import NO_TLS, NO_WEBSOCKET, Nothing, Reasoned, Workers
+from cuvee.trusted_hosts import TrustedHosts
 
 EXTENSIONS = ("early_hint", "trailers", "pathsend", "zerocopysend")
 """The http.response extensions of ASGI that there are."""

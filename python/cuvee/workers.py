@@ -61,7 +61,7 @@ class CuveeWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     """One process of gunicorn's with a server.
 
     gunicorn's settings that mean something here: `bind`, `backlog`, `workers`, `timeout`,
-    `graceful_timeout`, `keepalive`, `max_requests` and its jitter, `accesslog` (in uvicorn's
+    `graceful_timeout`, `keepalive`, `forwarded_allow_ips`, `max_requests` and its jitter, `accesslog` (in uvicorn's
     format), `errorlog`, `reload`. Every option of cuvee's may be set by a subclass.
     """
 
@@ -85,6 +85,7 @@ class CuveeWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         return {
             "log_config": None,
             "backlog": cfg.backlog,
+            "forwarded_allow_ips": cfg.forwarded_allow_ips,
             "timeout_keep_alive": cfg.keepalive,
             "timeout_graceful_shutdown": max(cfg.graceful_timeout - KILL_MARGIN, 0),
             **cls.CONFIG_KWARGS,

@@ -20,13 +20,11 @@ from cuvee.settings import SettingsError, gather
 RELEASE = "0.54.0"
 NOT_YET = {
     "env_file",
-    "forwarded_allow_ips",
     "headers",
     "interface",
     "limit_max_requests",
     "limit_max_requests_jitter",
     "log_config",
-    "proxy_headers",
     "reload",
     "reload_delay",
     "reload_dirs",
@@ -130,6 +128,8 @@ SAMPLES = {
     "app_dir": "folder",
     "h11_max_incomplete_event_size": "32768",
     "factory": "true",
+    "proxy_headers": "no",
+    "forwarded_allow_ips": "10.0.0.1,10.1.0.0/16",
 }
 """A value of each option's variable; what is refused whatever it says has none."""
 

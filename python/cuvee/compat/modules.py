@@ -75,6 +75,9 @@ MODULES: Mapping[str, Mapping[str, str]] = {
     "uvicorn.middleware.message_logger": {
         "MessageLoggerMiddleware": "cuvee.message_logger:MessageLogger",
     },
+    "uvicorn.middleware.proxy_headers": {
+        "ProxyHeadersMiddleware": "cuvee.proxy_headers:ProxyHeadersMiddleware",
+    },
     "uvicorn.protocols": {},
     "uvicorn.protocols.utils": {
         name: f"cuvee.compat.protocol_utils:{name}"
