@@ -48,8 +48,7 @@ def _gather(given: dict[str, Any]) -> Settings:
 
 def _serve(settings: Settings, *, only_check: bool) -> int:
     from cuvee.config import Config
-    from cuvee.importer import application_traceback
-    from cuvee.runner import run_config
+    from cuvee.runner import print_failure, run_config
 
     values = {name: setting.value for name, setting in settings.values.items()}
     if "app" not in values:
@@ -66,9 +65,7 @@ def _serve(settings: Settings, *, only_check: bool) -> int:
         else:
             run_config(config)
     except Exception as exc:
-        import traceback
-
-        traceback.print_exception(exc.with_traceback(application_traceback(exc.__traceback__)))
+        print_failure(exc)
         return 1
     return 0
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import socket
     from configparser import RawConfigParser
     from ssl import SSLContext
+    from pathlib import Path
 
     from cuvee._core import Connection
     from cuvee.lifespan import Lifespan
@@ -136,6 +137,12 @@ class Config:
         date_header: bool = True,
         server_header: bool = True,
         extensions: Iterable[str] = EXTENSIONS,
+        reload: bool = False,
+        reload_dirs: Iterable[str | os.PathLike[str]] | str | None = None,
+        reload_includes: Iterable[str] | str | None = None,
+        reload_excludes: Iterable[str] | str | None = None,
+        reload_extra_files: Iterable[str] | str | None = None,
+        reload_delay: float = 0.25,
         gc_freeze: bool = True,
         timeout_worker_healthcheck: float = 5,
         timeout_notify: float = 30,
@@ -238,9 +245,46 @@ class Config:
             "h11_max_incomplete_event_size", h11_max_incomplete_event_size
         )
         self._apply_what_is_for_several()
+        self.reload = check("reload", reload)
+        self.reload_delay = check("reload_delay", reload_delay)
+        self.reload_extra_files = _list("reload_extra_files", reload_extra_files)
+        self.reload_dirs: list[Path] = []
+        self.reload_dirs_excludes: list[Path] = []
+        self.reload_includes: list[str] = []
+        self.reload_excludes: list[str] = []
         self.loaded = False
         self.loaded_app: Any = None
         self.configure_logging()
+        self._resolve_watched(
+            _list("reload_dirs", reload_dirs),
+            _list("reload_includes", reload_includes),
+            _list("reload_excludes", reload_excludes),
+        )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Know the usual logging again in another process: it is configured in another way."""
+        self.__dict__.update(state)
+        if self.log_config == LOGGING_CONFIG:
+            self.log_config = LOGGING_CONFIG
+
+    def _resolve_watched(self, dirs: list[str], includes: list[str], excludes: list[str]) -> None:
+        """Find what `reload` watches, and log it."""
+        if self.should_reload:
+            from cuvee.supervisor import watched
+
+            self.reload_includes = [name for name in includes if name not in excludes]
+            self.reload_excludes = excludes
+            self.reload_dirs_excludes = watched.resolve(excludes, [])
+            self.reload_dirs = watched.resolve_roots(dirs, includes, self.reload_dirs_excludes)
+            logger.info(
+                "Will watch for changes in these directories: %s",
+                sorted(map(str, self.reload_dirs)),
+            )
+        elif dirs or includes or excludes or self.reload_extra_files:
+            logger.warning(
+                "Current configuration will not reload as not all conditions are met, "
+                "please refer to documentation."
+            )
 
     def _apply_what_is_for_several(self) -> None:
         """See to what one option says about others."""
@@ -302,6 +346,11 @@ class Config:
     def is_ssl(self) -> bool:
         """Whether connections are encrypted."""
         return False
+
+    @property
+    def should_reload(self) -> bool:
+        """Whether changed files lead to a reload: only what can be imported anew can be reloaded."""
+        return self.reload and isinstance(self.app, str)
 
     @property
     def limits(self) -> dict[str, float]:
@@ -449,6 +498,10 @@ def _seconds(name: str, value: object) -> float:
     except ValueError as exc:
         raise ValueError(f"{name} {exc}") from None
     return seconds
+def _list(name: str, given: object) -> list[str]:
+    """Return the texts that an option of several has; nothing is none."""
+    checked: Any = check(name, given)
+    return checked or []
 
 
 def _without_factory(app: Any) -> Any:

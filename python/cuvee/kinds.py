@@ -261,6 +261,35 @@ class Paths(Many):
         super().__init__(Text(metavar), os.pathsep)
 
 
+class _Directory(Kind):
+    """A path. Text names one that is there; uvicorn's API warns of one that is not."""
+
+    @property
+    def expected(self) -> str:
+        """Text is looked at."""
+        return "a directory that is there"
+
+    def parse(self, text: str) -> Any:
+        """Look."""
+        return text if os.path.exists(text) else self.refuse(text)
+
+    def accept(self, value: Any, shown: object) -> Any:
+        """Take pathlib's paths too."""
+        return os.fspath(value) if isinstance(value, str | os.PathLike) else self.refuse(shown)
+
+
+class Directories(Many):
+    """Directories that have to be there."""
+
+    def __init__(self, metavar: str = "DIR") -> None:
+        """A variable has the system's separator of paths between them."""
+        super().__init__(_Directory(metavar), os.pathsep)
+
+    def accept(self, value: Any, shown: object) -> Any:
+        """A path of pathlib's is one value."""
+        return super().accept([value] if isinstance(value, os.PathLike) else value, shown)
+
+
 class Form(Kind):
     """What a function understands: it raises ValueError where it does not."""
 

@@ -6,10 +6,24 @@ The default of an option stands in the signature of `Config`, which has an argum
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Any, NamedTuple, TypeVar
 
 from cuvee.kinds import Boolean, Choice, Flag, Form, Kind, Level, Seconds, Some, Text, Whole
+from cuvee.kinds import (
+    Choice,
+    Directories,
+    Flag,
+    Form,
+    Kind,
+    Level,
+    Many,
+    Seconds,
+    Some,
+    Text,
+    Whole,
+)
 from cuvee.logging import LOG_LEVELS
 from cuvee.loop_choice import LOOPS, look_at
 from cuvee.one_way import NO_TLS, NO_WEBSOCKET, Nothing, Reasoned, Workers
@@ -103,6 +117,7 @@ LIMITS = "limits"
 CLIENTS = "clients that leave or vanish"
 PROXIES = "proxies"
 ANSWERS = "answers"
+RELOAD = "reload"
 PROCESS = "process"
 PROTOCOLS = "protocols"
 WEBSOCKET = "WebSocket, which is not there yet"
@@ -391,6 +406,44 @@ OPTIONS = (
         Nothing(Text("LIST", optional=True), None, NO_TLS),
         TLS,
         "the ciphers, as OpenSSL writes them",
+    # ---- reload
+    Option("reload", Flag(), RELOAD, "start the application anew when its files change"),
+    Option(
+        "reload_dirs",
+        Directories(),
+        RELOAD,
+        "a directory to watch; may be given again [default: the current directory]",
+        "--reload-dir",
+    ),
+    Option(
+        "reload_includes",
+        Many(Text("PATTERN")),
+        RELOAD,
+        "names of files that count, or a directory to watch too; may be given again "
+        "[default: *.py, and what is given]",
+        "--reload-include",
+    ),
+    Option(
+        "reload_excludes",
+        Many(Text("PATTERN")),
+        RELOAD,
+        "names of files, or a directory, that don't count; may be given again "
+        "[default: .* .py[cod] .sw.* ~*, and what is given]",
+        "--reload-exclude",
+    ),
+    Option(
+        "reload_extra_files",
+        Many(Text("FILE"), os.pathsep),
+        RELOAD,
+        "a file that counts wherever it is, or a pattern of such files; may be given again",
+        "--reload-extra-file",
+    ),
+    Option(
+        "reload_delay",
+        Seconds(),
+        RELOAD,
+        "how long changes that follow each other may put off a reload, and the least time from "
+        "one to the next",
     ),
     # ---- process
     Option(

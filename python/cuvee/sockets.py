@@ -75,6 +75,18 @@ def bind_one(config: Config) -> socket.socket:
     return bind_tcp(_addresses(config.host, config.port)[:1])[0]
 
 
+def bind_all(config: Config) -> list[socket.socket]:
+    """Return the bound sockets that `config` asks for, without a loop: a host name may block."""
+    if config.fd is not None:
+        return [adopt(config.fd)]
+    if config.uds is not None:
+        return [bind_unix(config.uds)]
+    try:
+        return bind_tcp(_addresses(config.host, config.port))
+    except socket.gaierror as exc:
+        raise _explain(exc, f"error while attempting to look up host {config.host!r}") from None
+
+
 def start_listening(listeners: Iterable[socket.socket], config: Config) -> None:
     """Make the sockets listen, without ever blocking."""
     for listener in listeners:

@@ -52,6 +52,12 @@ class Output:
         def found() -> str | None:
             lines = (line for line in self._lines if text in line)
             return next(itertools.islice(lines, nth - 1, None), None)
+    def expect(self, text: str, seconds: float = WAIT, count: int = 1) -> str:
+        """Wait for the line that is the `count`-th to contain `text`, and return it."""
+
+        def found() -> str | None:
+            lines = [line for line in self._lines if text in line]
+            return lines[count - 1] if len(lines) >= count else None
 
         with self._changed:
             self._changed.wait_for(lambda: found() is not None or self._ended, seconds)
@@ -75,7 +81,8 @@ class Output:
 class ServerProcess:
     """`python -m cuvee ARGUMENTS` while a `with` block runs; killed at its end if it still runs.
 
-    `module` may be another server; `prefix` are words in front of the command; `preexec` is called in the child.
+    `module` may be another server; `script` runs in place of a module; `prefix` are words in front of the command;
+    `preexec` is called in the child.
     """
 
     def __init__(
@@ -88,9 +95,11 @@ class ServerProcess:
         pass_fds: Sequence[int] = (),
         preexec: Callable[[], object] | None = None,
         stdout: int | None = None,
+        script: Path | None = None,
     ) -> None:
+        program = ["-m", module] if script is None else [str(script)]
         self.process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", module, *arguments],
+            [*prefix, sys.executable, *program, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if stdout is None else stdout,
             stderr=subprocess.PIPE,
