@@ -23,8 +23,8 @@ from cuvee.trusted_hosts import TrustedHosts
 if TYPE_CHECKING:
     import socket
     from configparser import RawConfigParser
-    from ssl import SSLContext
     from pathlib import Path
+    from ssl import SSLContext
 
     from cuvee._core import Connection
     from cuvee.lifespan import Lifespan
@@ -328,11 +328,6 @@ class Config:
         return None
 
     @property
-    def should_reload(self) -> bool:
-        """Whether a change of the application's files starts it anew."""
-        return False
-
-    @property
     def use_subprocess(self) -> bool:
         """Whether this process only looks after others, which serve."""
         return self.should_reload or self.workers > 1
@@ -498,6 +493,8 @@ def _seconds(name: str, value: object) -> float:
     except ValueError as exc:
         raise ValueError(f"{name} {exc}") from None
     return seconds
+
+
 def _list(name: str, given: object) -> list[str]:
     """Return the texts that an option of several has; nothing is none."""
     checked: Any = check(name, given)

@@ -10,8 +10,8 @@ import os
 import socket
 from typing import Any, NamedTuple, TypeVar
 
-from cuvee.kinds import Boolean, Choice, Flag, Form, Kind, Level, Seconds, Some, Text, Whole
 from cuvee.kinds import (
+    Boolean,
     Choice,
     Directories,
     Flag,
@@ -406,6 +406,7 @@ OPTIONS = (
         Nothing(Text("LIST", optional=True), None, NO_TLS),
         TLS,
         "the ciphers, as OpenSSL writes them",
+    ),
     # ---- reload
     Option("reload", Flag(), RELOAD, "start the application anew when its files change"),
     Option(

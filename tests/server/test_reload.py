@@ -121,8 +121,8 @@ def address_of(server: ServerProcess) -> tuple[str, int]:
 
 def child_of(server: ServerProcess, count: int = 1) -> int:
     """Wait for the `count`-th child, and return its process number."""
-    server.stderr.expect(COMPLETE, count=count)
-    server.stderr.expect(STARTED, count=count)
+    server.stderr.expect(COMPLETE, nth=count)
+    server.stderr.expect(STARTED, nth=count)
     started = [line for line in server.stderr.lines if STARTED in line]
     found = re.search(r"\[(\d+)\]", started[-1])
     assert found is not None
@@ -186,7 +186,7 @@ def test_bytecode_of_another_save_in_the_same_second(project: Project) -> None:
         for version in "23":
             project.save(version)
             os.utime(project.main, (second, second))
-            server.stderr.expect(RELOADING, count=int(version) - 1)
+            server.stderr.expect(RELOADING, nth=int(version) - 1)
             child_of(server, int(version))
             assert ask(address) == version.encode()
         assert server.stop() == 0
@@ -254,7 +254,7 @@ def test_a_save_while_the_former_one_ends(project: Project) -> None:
             project.save("2")
             server.stderr.expect("Waiting for connections to close")
             project.save("3")
-            server.stderr.expect(RELOADING, count=2)
+            server.stderr.expect(RELOADING, nth=2)
             client.send(b"x")
             assert client.read_response().body == b"1"
         assert ask(address) == b"3"
@@ -592,7 +592,7 @@ def test_directories_and_patterns(project: Project, watcher: dict[str, Any]) -> 
         (other / "test_page.html").touch()
         (project.path / "page.css").touch()
         (project.path / "module.py").touch()
-        line = server.stderr.expect(RELOADING, count=2)
+        line = server.stderr.expect(RELOADING, nth=2)
         assert "'module.py'" in line
         assert "test_page" not in line
         child_of(server, 3)
@@ -613,7 +613,7 @@ def test_a_watched_directory_that_goes_and_comes_back(
         child_of(server, 3)
         (other / "module.py").write_text("a")
         # The way of looking tells of the file that it has gone, and that it is there again.
-        server.stderr.expect("other/module.py", count=3 if watcher else 1)
+        server.stderr.expect("other/module.py", nth=3 if watcher else 1)
         assert server.stop() == 0
 
 

@@ -52,12 +52,6 @@ class Output:
         def found() -> str | None:
             lines = (line for line in self._lines if text in line)
             return next(itertools.islice(lines, nth - 1, None), None)
-    def expect(self, text: str, seconds: float = WAIT, count: int = 1) -> str:
-        """Wait for the line that is the `count`-th to contain `text`, and return it."""
-
-        def found() -> str | None:
-            lines = [line for line in self._lines if text in line]
-            return lines[count - 1] if len(lines) >= count else None
 
         with self._changed:
             self._changed.wait_for(lambda: found() is not None or self._ended, seconds)
