@@ -14,6 +14,7 @@ import pytest
 import cuvee
 from cuvee import _core
 from cuvee.lifespan import Lifespan, LifespanOff
+from cuvee.options import OPTIONS
 from tests.server import applications
 from tests.support.asgi import WAIT
 from tests.support.embedded import serve_once
@@ -147,8 +148,9 @@ def test_config_goes_to_another_process() -> None:
     copy = pickle.loads(pickle.dumps(made))
     assert not copy.loaded
     assert copy.load_app() is applications.hello
-    kept = {name: value for name, value in vars(made).items() if not name.startswith("loaded")}
-    assert {name: vars(copy)[name] for name in kept} == kept
+    assert vars(copy).keys() == vars(made).keys()
+    for option in OPTIONS:
+        assert getattr(copy, option.name) == getattr(made, option.name)
     assert made.loaded_app is applications.hello
 
 
