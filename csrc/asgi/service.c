@@ -374,6 +374,30 @@ cv_service_run(cv_service_t *service)
     return 0;
 }
 
+/* Calls what may be NULL, and may replace itself meanwhile. */
+static int
+tell(PyObject *callback)
+{
+    if (callback == NULL) {
+        return 0;
+    }
+    Py_INCREF(callback);
+    PyObject *done = PyObject_CallNoArgs(callback);
+    Py_DECREF(callback);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+static int
+tell_limit(cv_service_t *service)
+{
+    if (service->total < service->total_limit) {
+        return 0;
+    }
+    service->total_limit = UINT64_MAX;
+    return tell(service->on_limit);
+}
+
 static int
 tell_idle(cv_service_t *service)
 {
@@ -381,12 +405,7 @@ tell_idle(cv_service_t *service)
     bool idle_cycles = service->was_busy_cycles && service->open_count == 0;
     service->was_busy_conns = service->env.conn_count > 0;
     service->was_busy_cycles = service->open_count > 0;
-    if (service->on_idle == NULL || !(idle_conns || idle_cycles)) {
-        return 0;
-    }
-    PyObject *done = PyObject_CallNoArgs(service->on_idle);
-    Py_XDECREF(done);
-    return done == NULL ? -1 : 0;
+    return idle_conns || idle_cycles ? tell(service->on_idle) : 0;
 }
 
 int
@@ -395,7 +414,8 @@ cv_service_flush(cv_service_t *service)
     service->flushes++;
     cv_batch_on_flush(&service->batch);
     cv_conn_env_flush(&service->env);
-    return tell_idle(service);
+    int told = tell_limit(service);
+    return tell_idle(service) < 0 ? -1 : told;
 }
 
 bool

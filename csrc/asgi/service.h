@@ -70,9 +70,11 @@ struct cv_service {
     cv_forwarded_rules_t forwarded; /* ... in a request's fields */
     bool reads_forwarded;       /* ... at all */
     bool proxy_protocol;        /* ... before its first byte, which must be there then */
+    uint64_t total_limit;       /* complete responses at which on_limit is called; UINT64_MAX: none, or told */
     uint64_t cancel_grace;      /* ms from a client's leaving to the cancellation of its request */
     bool cancels;               /* ... which is done at all */
     bool cancels_unsafe;        /* ... also to requests that may change something */
+    bool fresh_context;         /* requests start in an empty context, in place of a copy of `context` */
     bool app_is_coroutine_function; /* calling it runs no user code, so no context needs to be entered */
 
     /* working state */
@@ -92,6 +94,7 @@ struct cv_service {
     PyObject *body_room;        /* bytes object that body bytes are read into, strong; NULL while there is none */
     PyObject *handles;          /* dict of the connections' handles by address, strong; NULL before the first */
     PyObject *on_idle;          /* strong; called when env.conn_count or open_count falls to 0; or NULL */
+    PyObject *on_limit;         /* strong; called once, when total has come to total_limit; or NULL */
     bool was_busy_conns, was_busy_cycles;
 };
 
@@ -101,7 +104,7 @@ extern const cv_conn_ops_t cv_service_conn_ops;
 /* Runs queued cycles, each until its task waits or ends, within the batch's bounds. */
 int cv_service_run(cv_service_t *service);
 
-/* Writes what cycles have left to be written, and tells on_idle about an end of work. */
+/* Writes what cycles have left to be written, and tells on_limit and on_idle. */
 int cv_service_flush(cv_service_t *service);
 
 /* True when run or flush have something to do. */

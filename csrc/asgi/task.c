@@ -239,7 +239,7 @@ cv_task_start(CycleObject *cycle)
     cv_timeout_start(cycle);
 
     PyObject *task = NULL;
-    PyObject *context = PyContext_Copy(service->context);
+    PyObject *context = service->fresh_context ? PyContext_New() : PyContext_Copy(service->context);
     PyObject *coroutine = context == NULL ? NULL : call_app(cycle, context);
     if (coroutine != NULL) {
         task = create_task(service, coroutine, context);

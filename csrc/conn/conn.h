@@ -107,8 +107,7 @@ struct cv_conn_env {
     unsigned batch;           /* requests after which on_batch is called: 64 */
     bool half_close;          /* a FIN ends the input only, instead of the connection */
     bool date_header;         /* add a date field */
-    const char *server_header; /* value of the server field, or NULL */
-    size_t server_header_len;
+    cv_default_fields_t default_fields; /* add these; freed by deinit */
 
     /* shared working state */
     cv_h1_pool_t heads;

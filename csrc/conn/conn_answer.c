@@ -85,8 +85,7 @@ cv_conn_end_head(cv_conn_t *conn, size_t body_len, bool final)
     cv_conn_env_t *env = conn->env;
     const char *date = env->date_header ? cv_http_date_text(&env->date, (int64_t)time(NULL)) : NULL;
     conn->response.keep_alive = may_keep_alive(conn);
-    return cv_h1_response_end_head(&conn->response, &conn->output, date, env->server_header,
-                                   env->server_header_len, body_len, final);
+    return cv_h1_response_end_head(&conn->response, &conn->output, date, &env->default_fields, body_len, final);
 }
 
 static int
@@ -128,7 +127,7 @@ queue_piece(cv_conn_t *conn, cv_segment_t *piece, bool final)
 {
     bool refers = piece->file != NULL || (piece->owner != NULL && piece->len > COPY_MAX);
     bool head_open = conn->response.head_open;
-    size_t head_room = head_open ? CV_H1_END_ROOM + conn->env->server_header_len : 0;
+    size_t head_room = head_open ? cv_conn_end_head_room(conn) : 0;
     int error = cv_conn_output_reserve(conn, head_room + FRAMING_ROOM + (refers ? 0 : piece->len), refers);
     if (error == 0 && head_open) {
         error = cv_conn_end_head(conn, piece->len, final);

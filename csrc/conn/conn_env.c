@@ -82,6 +82,7 @@ end_deinit(cv_conn_env_t *env)
         free(env->spare_parsers[--env->spare_parser_count]);
     }
     cv_h1_pool_deinit(&env->heads);
+    cv_default_fields_deinit(&env->default_fields);
     free(env->read_buffer);
     env->read_buffer = NULL;
     env->on_closed(env);

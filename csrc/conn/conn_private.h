@@ -139,6 +139,13 @@ ssize_t cv_conn_file_send(cv_conn_file_t *file, size_t len);
 /* Closes the held head; `body_len` and `final` describe the first piece of the body. */
 int cv_conn_end_head(cv_conn_t *conn, size_t body_len, bool final);
 
+/* The most bytes that it adds. */
+static inline size_t
+cv_conn_end_head_room(const cv_conn_t *conn)
+{
+    return CV_H1_END_ROOM + cv_default_fields_len(&conn->env->default_fields);
+}
+
 /* conn_flush.c */
 
 void cv_conn_on_writable(cv_transport_t *transport);

@@ -24,7 +24,7 @@ append_answer(cv_conn_t *conn, unsigned status, cv_span_t text, bool retry)
     size_t take = 0;
     size_t after_len = 0;
     const char *after = "";
-    int error = cv_conn_output_reserve(conn, 512 + len, false);
+    int error = cv_conn_output_reserve(conn, 256 + cv_conn_end_head_room(conn) + len, false);
     if (error == 0) {
         error = cv_h1_response_begin(response, output, status, response->minor, response->is_head, false);
     }
@@ -94,7 +94,8 @@ cv_conn_fail(cv_conn_t *conn)
     }
     if (conn->response_started && conn->response.head_open) {
         conn->response.keep_alive = false;
-        if (cv_conn_output_reserve(conn, 512, false) < 0 || cv_conn_end_head(conn, 0, false) < 0) {
+        if (cv_conn_output_reserve(conn, cv_conn_end_head_room(conn), false) < 0
+            || cv_conn_end_head(conn, 0, false) < 0) {
             cv_conn_close(conn, true);
             return;
         }

@@ -356,6 +356,12 @@ cv_h1_field_line(cv_buffer_t *out, const char *name, size_t name_len, const char
     return rc;
 }
 
+static char *
+put_lines(char *at, const cv_buffer_t *lines)
+{
+    return lines->len == 0 ? at : put(at, lines->data, lines->len);
+}
+
 /* Chooses the framing (RFC 9112 section 6.3) and writes its field. */
 static char *
 put_framing(cv_h1_response_t *response, char *at, size_t body_len, bool final)
@@ -397,10 +403,10 @@ put_framing(cv_h1_response_t *response, char *at, size_t body_len, bool final)
 
 int
 cv_h1_response_end_head(cv_h1_response_t *response, cv_buffer_t *out, const char *date,
-                        const char *server, size_t server_len, size_t body_len, bool final)
+                        const cv_default_fields_t *defaults, size_t body_len, bool final)
 {
     /* date, the framing field, connection, the names and line ends are below 140 bytes */
-    int rc = cv_buffer_reserve(out, CV_H1_END_ROOM + server_len);
+    int rc = cv_buffer_reserve(out, CV_H1_END_ROOM + cv_default_fields_len(defaults));
     if (rc != 0) {
         return rc;
     }
@@ -409,10 +415,10 @@ cv_h1_response_end_head(cv_h1_response_t *response, cv_buffer_t *out, const char
         at = PUT_LITERAL(at, "date: ");
         at = PUT_LITERAL(put(at, date, CV_HTTP_DATE_LEN), "\r\n");
     }
-    if (server != NULL && server_len != 0 && !response->wrote_server) {
-        at = PUT_LITERAL(at, "server: ");
-        at = PUT_LITERAL(put(at, server, server_len), "\r\n");
+    if (!response->wrote_server) {
+        at = put_lines(at, &defaults->server);
     }
+    at = put_lines(at, &defaults->others);
     at = put_framing(response, at, body_len, final);
     if (!response->keep_alive) {
         if (!response->wrote_close) {

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "http/default_fields.h"
 
 typedef enum {
     CV_H1_WNAME = -1100,     /* a field name that is no token */
@@ -56,7 +57,7 @@ typedef struct {
     uint64_t length_left;   /* CV_H1_COUNTED: body bytes that are still to come */
 } cv_h1_response_t;
 
-/* The most that end_head appends, besides the server field's value. */
+/* The most that end_head appends, besides the default fields. */
 enum { CV_H1_END_ROOM = 160 };
 
 /* Writes the status line. `keep_alive`, `minor` and `is_head` describe the request. */
@@ -77,11 +78,11 @@ void cv_h1_response_trailers(cv_h1_response_t *response);
 int cv_h1_response_field(cv_h1_response_t *response, cv_buffer_t *out, const char *name,
                          size_t name_len, const char *value, size_t value_len);
 
-/* Closes the head: adds date and server (each NULL or empty: none) unless the app gave its own, the framing
- * field, and `connection: close` (or keep-alive to an HTTP/1.0 client that asked for it), then CRLF.
- * `body_len` and `final` describe the first piece of the body: they decide the framing of an unframed one. */
+/* Closes the head: adds date (NULL or empty: none) and the default fields, date and server only where the app gave none
+ * of its own, the framing field, and `connection: close` (or keep-alive to an HTTP/1.0 client that asked for it), then
+ * CRLF. `body_len` and `final` describe the first piece of the body: they decide the framing of an unframed one. */
 int cv_h1_response_end_head(cv_h1_response_t *response, cv_buffer_t *out, const char *date,
-                            const char *server, size_t server_len, size_t body_len, bool final);
+                            const cv_default_fields_t *defaults, size_t body_len, bool final);
 
 /* Says how the next `len` body bytes go out. Appends what comes before them (a chunk's size line) to `out` and
  * returns in *out_take how many of them to send (0 for a bodiless answer, fewer than len when content-length

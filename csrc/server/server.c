@@ -94,6 +94,7 @@ server_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(service->task_factory);
     Py_VISIT(service->on_idle);
     Py_VISIT(service->handles);
+    Py_VISIT(service->on_limit);
     Py_VISIT(self->pump);
     Py_VISIT(self->pump_again);
     Py_VISIT(self->pump_timer);
@@ -128,6 +129,7 @@ server_clear(PyObject *op)
     Py_CLEAR(service->task_factory);
     Py_CLEAR(service->on_idle);
     Py_CLEAR(service->handles);
+    Py_CLEAR(service->on_limit);
     Py_CLEAR(self->pump);
     Py_CLEAR(self->pump_again);
     Py_CLEAR(self->pump_timer);
@@ -349,17 +351,20 @@ static PyGetSetDef server_getset[] = {
 static PyMemberDef server_members[] = {
     {"on_idle", T_OBJECT, offsetof(ServerObject, service.on_idle), 0,
      "Called without arguments each time `connections` or `requests` falls to 0, or None."},
+    {"on_limit", T_OBJECT, offsetof(ServerObject, service.on_limit), 0,
+     "Called without arguments once, when `total_requests` comes to the limit `limit_max_requests`, or None."},
     {NULL, 0, 0, 0, NULL},
 };
 
 PyDoc_STRVAR(server_doc,
              "Server(app, loop, *, root_path=\"\", state=None, asgi_version=\"3.0\", limits=None,\n"
-             "       cancel_grace=None, cancel_unsafe=True, half_close=False, date_header=True,\n"
-             "       server_header=True, extensions=(), access_log=None, log, trusted=(),\n"
+             "       cancel_grace=None, cancel_unsafe=True, half_close=False, date_header=True, headers=(),\n"
+             "       fresh_context=False, extensions=(), access_log=None, log, trusted=(),\n"
              "       forwarded_headers=None, forwarded_hops=0, proxy_protocol=False)\n--\n\n"
              "One ASGI application served over HTTP/1.1 on one event loop.\n\n"
-             "Requests run in a copy of the contextvars context that is current now. `state` is copied into each\n"
-             "scope. `limits` are numbers by the names of Config's options. `cancel_grace` is how many seconds after\n"
+             "Requests run in a copy of the contextvars context that is current now, or with `fresh_context` in an\n"
+             "empty one. `state` is copied into each scope. `headers` are pairs of bytes that every answer has too.\n"
+             "`limits` are numbers by the names of Config's options. `cancel_grace` is how many seconds after\n"
              "its client left a request is cancelled, None: never; `cancel_unsafe`: also one whose method is not\n"
              "safe. `half_close`: a client that ends what it sends has not left. `extensions` are the names of those\n"
              "of http.response that are offered: early_hint, trailers, pathsend, zerocopysend. `access_log` is an\n"

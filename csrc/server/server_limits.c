@@ -31,6 +31,7 @@ static const option_t options[] = {
     {"limit_body_rate", AS_UINT32, IN_SERVICE(env.body_rate), 0, MOST_BYTES},
     {"limit_concurrency", AS_UINT32, IN_SERVICE(limit_concurrency), 1, MOST_THINGS},
     {"limit_requests", AS_UINT32, IN_SERVICE(limit_requests), 1, MOST_THINGS},
+    {"limit_max_requests", AS_UINT64, IN_SERVICE(total_limit), 1, MOST_OF_ALL},
     {"limit_connections", AS_UINT32, IN_SERVICE(env.conn_limit), 1, MOST_THINGS},
     {"limit_connection_requests", AS_UINT32, IN_SERVICE(env.request_limit), 1, MOST_THINGS},
     {"limit_read_buffer", AS_SIZE, IN_SERVICE(env.read_high), 1, MOST_BYTES},

@@ -10,8 +10,6 @@
 #include "server/server_listener.h"
 #include "server/server_proxies.h"
 
-static const char server_name[] = "cuvee";
-
 static bool
 is_coroutine_function(PyObject *function)
 {
@@ -92,19 +90,19 @@ make_dicts(cv_service_t *service, const char *asgi_version, PyObject *state)
 }
 
 typedef struct {
-    PyObject *app, *loop, *root_path, *state, *limits, *cancel_grace, *extensions, *access, *log;
+    PyObject *app, *loop, *root_path, *state, *limits, *cancel_grace, *headers, *extensions, *access, *log;
     const char *asgi_version;
     cv_server_proxies_t proxies;
-    int cancel_unsafe, half_close, date_header, server_header;
+    int cancel_unsafe, half_close, date_header, fresh_context;
 } server_args_t;
 
 static int
 parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
 {
     static char *keywords[] = {"app", "loop", "root_path", "state", "asgi_version", "limits",
-                               "cancel_grace", "cancel_unsafe", "half_close", "date_header", "server_header",
-                               "extensions", "access_log", "log", "trusted", "forwarded_headers", "forwarded_hops",
-                               "proxy_protocol", NULL};
+                               "cancel_grace", "cancel_unsafe", "half_close", "date_header", "headers",
+                               "fresh_context", "extensions", "access_log", "log", "trusted", "forwarded_headers",
+                               "forwarded_hops", "proxy_protocol", NULL};
     *out = (server_args_t){
         .state = Py_None,
         .limits = Py_None,
@@ -114,12 +112,11 @@ parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
         .proxies.headers = Py_None,
         .asgi_version = "3.0",
         .date_header = 1,
-        .server_header = 1,
     };
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsOOppppOOOOOIp:Server", keywords, &out->app, &out->loop,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsOOpppOpOOOOOIp:Server", keywords, &out->app, &out->loop,
                                      &out->root_path, &out->state, &out->asgi_version, &out->limits,
                                      &out->cancel_grace, &out->cancel_unsafe, &out->half_close, &out->date_header,
-                                     &out->server_header, &out->extensions, &out->access, &out->log,
+                                     &out->headers, &out->fresh_context, &out->extensions, &out->access, &out->log,
                                      &out->proxies.trusted, &out->proxies.headers, &out->proxies.hops,
                                      &out->proxies.protocol)) {
         return -1;
@@ -137,6 +134,34 @@ parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
         return -1;
     }
     return 0;
+}
+
+static int
+add_default_field(cv_service_t *service, PyObject *pair)
+{
+    char *name, *value;
+    Py_ssize_t name_len, value_len;
+    if (!PyTuple_Check(pair)) {
+        PyErr_SetString(PyExc_TypeError, "headers must be pairs of bytes");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(pair, "y#y#:headers", &name, &name_len, &value, &value_len)) {
+        return -1;
+    }
+    int error = cv_default_fields_add(&service->env.default_fields, name, (size_t)name_len, value, (size_t)value_len);
+    return error < 0 ? cv_error_set(error) : 0;
+}
+
+static int
+set_default_fields(cv_service_t *service, PyObject *headers)
+{
+    PyObject *fast = headers == NULL ? PyTuple_New(0) : PySequence_Fast(headers, "headers must be pairs of bytes");
+    int status = fast == NULL ? -1 : 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PySequence_Fast_GET_SIZE(fast); i++) {
+        status = add_default_field(service, PySequence_Fast_GET_ITEM(fast, i));
+    }
+    Py_XDECREF(fast);
+    return status;
 }
 
 /* None leaves the requests of clients that are gone alone. */
@@ -173,10 +198,10 @@ init_service(ServerObject *self, const server_args_t *args)
     cv_deadline_init(&service->request_deadline);
     service->on_room = cv_server_listeners_go_on;
     service->limit_concurrency = service->limit_requests = UINT32_MAX;
+    service->total_limit = UINT64_MAX;
+    service->fresh_context = args->fresh_context;
     service->env.half_close = args->half_close;
     service->env.date_header = args->date_header;
-    service->env.server_header = args->server_header ? server_name : NULL;
-    service->env.server_header_len = args->server_header ? sizeof server_name - 1 : 0;
     return 0;
 }
 
@@ -225,6 +250,7 @@ cv_server_make(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->is_open = true;
     if (cv_server_limits_set(self, parsed.limits) < 0
         || cv_server_proxies_set(&self->service, &parsed.proxies) < 0
+        || set_default_fields(&self->service, parsed.headers) < 0
         || set_cancelling(&self->service, parsed.cancel_grace, parsed.cancel_unsafe) < 0
         || take_references(self, &parsed) < 0
         || (self->is_foreign && cv_server_enter_foreign_loop(self) < 0)) {

@@ -3,7 +3,7 @@
 
 import asyncio
 from asyncio.transports import _FlowControlMixin
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from contextvars import Context
 from socket import socket
 from typing import Any, Generic, TypeVar, final
@@ -30,6 +30,7 @@ class AccessLog:
 @final
 class Server:
     on_idle: Callable[[], object] | None
+    on_limit: Callable[[], object] | None
     @property
     def connections(self) -> int: ...
     @property
@@ -55,7 +56,8 @@ class Server:
         cancel_unsafe: bool = True,
         half_close: bool = False,
         date_header: bool = True,
-        server_header: bool = True,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        fresh_context: bool = False,
         extensions: Iterable[str] = (),
         access_log: AccessLog | Callable[[str, str, str, str, int], object] | None = None,
         log: Callable[[int, str, BaseException | None], object],

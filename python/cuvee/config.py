@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from cuvee._types import ASGIApplication
+from cuvee.fields import default_fields
 from cuvee.importer import ImportFromStringError, import_from_string
 from cuvee.kinds import Seconds
 from cuvee.logging import LOG_LEVELS, LOGGING_CONFIG, TRACE_LOG_LEVEL, configure_untouched
@@ -122,6 +123,8 @@ class Config:
         limit_requests: int | None = None,
         limit_connections: int | None = None,
         limit_connection_requests: int | None = None,
+        limit_max_requests: int | None = None,
+        limit_max_requests_jitter: int = 0,
         limit_read_buffer: int = 65536,
         limit_write_buffer: int = 65536,
         on_disconnect: str = "notify",
@@ -136,6 +139,8 @@ class Config:
         proxy_protocol: bool = False,
         date_header: bool = True,
         server_header: bool = True,
+        headers: Iterable[tuple[str, str]] | None = None,
+        reset_contextvars: bool = False,
         extensions: Iterable[str] = EXTENSIONS,
         reload: bool = False,
         reload_dirs: Iterable[str | os.PathLike[str]] | str | None = None,
@@ -193,6 +198,10 @@ class Config:
         self.limit_connection_requests = check(
             "limit_connection_requests", limit_connection_requests
         )
+        self.limit_max_requests = check("limit_max_requests", limit_max_requests)
+        self.limit_max_requests_jitter = check(
+            "limit_max_requests_jitter", limit_max_requests_jitter
+        )
         self.limit_read_buffer = check("limit_read_buffer", limit_read_buffer)
         self.limit_write_buffer = check("limit_write_buffer", limit_write_buffer)
         self.on_disconnect = check("on_disconnect", on_disconnect)
@@ -212,6 +221,9 @@ class Config:
         self.proxy_protocol = check("proxy_protocol", proxy_protocol)
         self.date_header = check("date_header", date_header)
         self.server_header = check("server_header", server_header)
+        checked = check("headers", headers)
+        self.headers = list(checked or ())
+        self.reset_contextvars = check("reset_contextvars", reset_contextvars)
         self.extensions = tuple(check("extensions", extensions))
         self.gc_freeze = check("gc_freeze", gc_freeze)
         self.loop = check("loop", loop)
@@ -308,7 +320,7 @@ class Config:
     @property
     def encoded_headers(self) -> list[tuple[bytes, bytes]]:
         """The fields that are added to every answer, but for `date`."""
-        return [(b"server", b"cuvee")] if self.server_header else []
+        return default_fields(self.headers, server=self.server_header)
 
     @property
     def http_protocol_class(self) -> type[Connection]:

@@ -14,6 +14,10 @@ from cuvee.kinds import (
     Boolean,
     Choice,
     Directories,
+from cuvee.fields import Field
+from cuvee.kinds import (
+    Boolean,
+    Choice,
     Flag,
     Form,
     Kind,
@@ -269,6 +273,18 @@ OPTIONS = (
         LIMITS,
         "close a connection after so many requests [default: none]",
     ),
+    Option(
+        "limit_max_requests",
+        Whole(1, MOST_BODY, optional=True),
+        LIMITS,
+        "stop the server after so many requests [default: none]",
+    ),
+    Option(
+        "limit_max_requests_jitter",
+        Whole(0, MOST),
+        LIMITS,
+        "let it be up to so many requests more, which chance decides",
+    ),
     Option("limit_read_buffer", _bytes(), LIMITS, "stop reading when so much waits to be received"),
     Option(
         "limit_write_buffer", _bytes(), LIMITS, "let send wait when so much waits to be written"
@@ -345,6 +361,13 @@ OPTIONS = (
     # ---- answers
     Option("date_header", Flag(), ANSWERS, "say the time in each answer"),
     Option("server_header", Flag(), ANSWERS, "say the server's name in each answer"),
+    Option(
+        "headers",
+        Many(Field()),
+        ANSWERS,
+        "another field of each answer; may be given several times",
+        flag="--header",
+    ),
     # ---- protocols
     Option(
         "http",
@@ -466,6 +489,12 @@ OPTIONS = (
         Seconds(),
         PROCESS,
         "for several workers, which are not there yet",
+    ),
+    Option(
+        "reset_contextvars",
+        Flag(),
+        PROCESS,
+        "begin each request without context variables, also those of the lifespan",
     ),
     Option(
         "gc_freeze",

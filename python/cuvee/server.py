@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -62,6 +63,7 @@ class Server:
         self._next_notification = 0.0
         self._should_exit = False
         self._force_exit = False
+        self._limit_reached = False
         self._captured_signals: list[int] = []
         self._former_handlers: dict[int, Any] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -93,6 +95,16 @@ class Server:
     def interrupted(self) -> bool:
         """Whether a signal asked the server to stop."""
         return bool(self._captured_signals)
+
+    @functools.cached_property
+    def limit_max_requests(self) -> int | None:
+        """How many requests there are before the server stops, chance included; None: any number."""
+        limit = self.config.limit_max_requests
+        if limit is None:
+            return None
+        from random import randint
+
+        return limit + randint(0, self.config.limit_max_requests_jitter)
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve in a new event loop, to the end."""
@@ -191,18 +203,22 @@ class Server:
         config = self.config
         assert self._loop is not None
         self._access_log = open_access_log() if config.access_log else None
+        limits = config.limits
+        if self.limit_max_requests is not None:
+            limits["limit_max_requests"] = self.limit_max_requests
         core = _core.Server(
             config.loaded_app,
             self._loop,
             root_path=config.root_path,
             state=lifespan.state,
             asgi_version=config.asgi_version,
-            limits=config.limits,
+            limits=limits,
             cancel_grace=config.cancel_grace,
             cancel_unsafe=config.cancel_methods == "all",
             half_close=config.half_close,
             date_header=config.date_header,
-            server_header=config.server_header,
+            headers=config.encoded_headers,
+            fresh_context=config.reset_contextvars,
             extensions=config.extensions,
             access_log=self._access_log,
             log=_log,
@@ -211,6 +227,7 @@ class Server:
             forwarded_hops=config.forwarded_hops or 0,
             proxy_protocol=config.proxy_protocol,
         )
+        core.on_limit = self._on_limit
         self.server_state.begin(core, config.encoded_headers, config.date_header)
         for listener in listeners:
             core.listen(listener.fileno())
@@ -239,10 +256,15 @@ class Server:
             self._next_notification = self._now() + config.timeout_notify
             self.last_notified = time.time()
             await config.callback_notify()
-        return self.should_exit
+        if self.should_exit or not self._limit_reached:
+            return self.should_exit
+        logger.info(
+            "Maximum request limit of %d exceeded. Terminating process.", self.limit_max_requests
+        )
+        return True
 
     async def _until_next_tick(self) -> None:
-        if self.should_exit:  # and an on_tick of somebody else's does not want to stop
+        if self._has_to_end():  # and an on_tick of somebody else's does not want to stop
             await asyncio.sleep(TICK_SECONDS)
             return
         seconds = None
@@ -250,7 +272,14 @@ class Server:
             seconds = TICK_SECONDS
         elif self.config.callback_notify is not None:
             seconds = max(self._next_notification - self._now(), 0)
-        await self._until(lambda: self.should_exit, seconds)
+        await self._until(self._has_to_end, seconds)
+
+    def _has_to_end(self) -> bool:
+        return self.should_exit or self._limit_reached
+
+    def _on_limit(self) -> None:
+        self._limit_reached = True
+        self._changed.set()
 
     def _now(self) -> float:
         assert self._loop is not None

@@ -268,6 +268,32 @@ def test_requests_see_the_context_of_serve(serve: Serve, notes: Notes) -> None:
             assert notes.get() == "from serve"
 
 
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_requests_may_start_without_any_context(
+    serve: Serve, notes: Notes, pipelined: bool
+) -> None:
+    """--reset-contextvars: neither what the server's start has set, nor what other requests set."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        notes.put((variable.get(), dict(contextvars.copy_context())))
+        variable.set("changed")
+        await asyncio.sleep(0)
+        assert variable.get() == "changed"
+        await respond(send)
+
+    def setup() -> None:
+        variable.set("from serve")
+
+    with serve(app, setup=setup, reset_contextvars=True) as server, server.connect() as client:
+        if pipelined:
+            client.send(PIPELINED)
+        for path in ("/1", "/2", "/3"):
+            if not pipelined:
+                client.get(path)
+            assert client.read_response().status == 200
+            assert notes.get() == ("unset", {})
+
+
 def test_a_context_is_whole_across_waits(serve: Serve, notes: Notes) -> None:
     """What a dependency with yield does: set, wait, reset in the same context."""
 

@@ -47,8 +47,9 @@ set_options(cv_conn_env_t *env, unsigned options)
     env->write_low = (options & WRITE_LOW) != 0 ? 10 : env->write_low;
     env->read_buffer_size = (options & READ_PIECES) != 0 ? 7 : env->read_buffer_size;
     env->date_header = (options & OWN_FIELDS) != 0;
-    env->server_header = (options & OWN_FIELDS) != 0 ? "fuzz" : NULL;
-    env->server_header_len = (options & OWN_FIELDS) != 0 ? 4 : 0;
+    if ((options & OWN_FIELDS) != 0) {
+        MUST(cv_default_fields_add(&env->default_fields, "server", 6, "fuzz", 4) == 0);
+    }
     env->body_limit = (options & BODY_LIMIT) != 0 ? 8 : env->body_limit;
     env->body_rate = (options & BODY_RATE) != 0 ? 10 : 0;
     env->request_limit = (options & REQUEST_LIMIT) != 0 ? 2 : 0;

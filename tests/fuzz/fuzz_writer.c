@@ -58,6 +58,7 @@ typedef struct {
     int64_t second;           /* of the date field */
     cv_h1_response_t response;
     cv_buffer_t out;
+    cv_default_fields_t defaults;
     field_t fields[FIELDS_MAX];
     size_t field_count, trailer_count;
     size_t given;             /* body bytes that the writer took or should have */
@@ -76,6 +77,9 @@ begin(run_t *run, fuzz_input_t *input)
     run->bits = fuzz_byte(input);
     run->status = fuzz_word(input) % 1100;
     unsigned allocations = fuzz_byte(input);
+    if ((run->bits & SERVER) != 0) {
+        MUST(cv_default_fields_add(&run->defaults, "server", 6, SERVER_NAME, sizeof(SERVER_NAME) - 1) == 0);
+    }
     run->second = (int64_t)((uint64_t)fuzz_word(input) * fuzz_word(input) * 61);
     if ((run->bits & OUT_OF_MEMORY) != 0) {
         fuzz_memory_fail(allocations, allocations % 2 != 0);
@@ -196,10 +200,9 @@ end_head(run_t *run, size_t len, bool final)
     if ((run->bits & TRAILERS) != 0) {
         cv_h1_response_trailers(&run->response);
     }
-    const char *server = (run->bits & SERVER) != 0 ? SERVER_NAME : NULL;
     size_t before = run->out.len;
-    run->error = cv_h1_response_end_head(&run->response, &run->out, text, server, sizeof(SERVER_NAME) - 1, len, final);
-    MUST(run->out.len - before <= CV_H1_END_ROOM + sizeof(SERVER_NAME) - 1);
+    run->error = cv_h1_response_end_head(&run->response, &run->out, text, &run->defaults, len, final);
+    MUST(run->out.len - before <= CV_H1_END_ROOM + cv_default_fields_len(&run->defaults));
     MUST(run->response.head_open == (run->error != 0));
     run->keeps = run->response.keep_alive;
 }
@@ -340,6 +343,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MUST(run.error == 0 || cv_h1_write_error_text(run.error)[0] != '\0');
     MUST(cv_status_phrase(run.status).len < cv_status_line(run.status).len || cv_status_line(run.status).len == 0);
     cv_buffer_deinit(&run.out);
+    cv_default_fields_deinit(&run.defaults);
     MUST(fuzz_memory_blocks() == blocks);
     return 0;
 }

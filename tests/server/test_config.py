@@ -81,6 +81,11 @@ def test_defaults_are_uvicorns() -> None:
         "timeout_graceful_shutdown": None,
         "date_header": True,
         "server_header": True,
+        "headers": [],
+        "encoded_headers": [(b"server", b"cuvee")],
+        "reset_contextvars": False,
+        "limit_max_requests": None,
+        "limit_max_requests_jitter": 0,
         "gc_freeze": True,
         "loaded": False,
         "asgi_version": "3.0",
@@ -293,8 +298,9 @@ def test_every_limit_reaches_the_server() -> None:
     """Nothing that bounds a client is an attribute only."""
     named = inspect.signature(cuvee.Config).parameters
     bounds = {name for name in named if name.startswith(("limit_", "timeout_"))}
+    of_the_server = {"limit_max_requests", "limit_max_requests_jitter"}
     others = {"timeout_graceful_shutdown", "timeout_notify", "timeout_worker_healthcheck"}
-    assert bounds == {*LIMITS, *others}
+    assert bounds == {*LIMITS, *of_the_server, *others}
     limits = cuvee.Config(applications.hello).limits
     assert limits == {n: named[n].default for n in LIMITS if named[n].default is not None}
 

@@ -40,6 +40,7 @@ def test_each_limit_is_known() -> None:
         ({1: 1}, TypeError, "there is no limit 1"),
         ({"limit_request_line": "1"}, TypeError, "must be real number, not str"),
         ({"limit_request_line": 0}, ValueError, "limit_request_line is out of range: 0"),
+        ({"limit_max_requests": 0}, ValueError, "limit_max_requests is out of range: 0"),
         ({"limit_request_fields": 257}, ValueError, "limit_request_fields is out of range: 257"),
         ({"timeout_body": -0.5}, ValueError, "timeout_body is out of range: -0.5"),
         ({"timeout_body": float("nan")}, ValueError, "timeout_body is out of range: nan"),

@@ -80,6 +80,9 @@ def test_a_stop_looks_the_same(number: int) -> None:
         ("--no-server-header", "--no-date-header"),
         ("--timeout-keep-alive", "1", "--backlog", "5", "--limit-concurrency", "10"),
         ("--timeout-graceful-shutdown", "1"),
+        ("--header", "X-One: 1", "--header", "Server:other", "--no-date-header"),
+        ("--reset-contextvars",),
+        ("--limit-max-requests", "2", "--limit-max-requests-jitter", "0"),
     ],
     ids=" ".join,
 )
@@ -165,6 +168,22 @@ def test_a_variable_shows_the_same(variable: str, value: str) -> None:
     act = asked_and_sent(signal.SIGINT)
     theirs, ours = both(act=act, **{variable: value})
     assert ours == theirs
+
+
+@pytest.mark.parametrize("source", ["option", "variable"])
+def test_enough_requests_end_both(source: str) -> None:
+    arguments = ("--limit-max-requests", "3") if source == "option" else ()
+    variables = {} if source == "option" else {"UVICORN_LIMIT_MAX_REQUESTS": "3"}
+
+    def act(server: ServerProcess) -> None:
+        with server.connect() as client:
+            for _ in range(3):
+                get(client, "/context")
+
+    theirs, ours = both(*arguments, act=act, **variables)
+    assert ours == theirs
+    assert ours.code == 0
+    assert any("Maximum request limit of 3 exceeded." in line for line in ours.err)
 
 
 def test_a_request_under_way_is_awaited_alike() -> None:

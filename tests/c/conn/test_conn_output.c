@@ -427,8 +427,7 @@ TEST(date_and_server_are_added_unless_given)
 {
     fixture_t *f = new_asked();
     f->env.date_header = true;
-    f->env.server_header = "cuvee";
-    f->env.server_header_len = 5;
+    CHECK_EQ(cv_default_fields_add(&f->env.default_fields, "server", 6, "cuvee", 5), 0);
     CHECK_EQ(answer(f, "ok"), 0);
     turn(f);
     hear(f);

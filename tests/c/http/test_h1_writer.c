@@ -7,6 +7,7 @@
 #include "cv_test_memory.h"
 
 #include "base/buffer.c"
+#include "http/default_fields.c"
 #include "http/h1_writer.c"
 
 static const char DATE[] = "Sun, 06 Nov 1994 08:49:37 GMT";
@@ -16,6 +17,8 @@ typedef struct {
     cv_h1_response_t response;
     cv_buffer_t out;
 } answer_t;
+
+static cv_default_fields_t none = CV_DEFAULT_FIELDS_INIT;
 
 static answer_t
 begin_for(unsigned status, unsigned minor, bool is_head, bool keep_alive)
@@ -42,7 +45,13 @@ field(answer_t *answer, const char *name, const char *value)
 static int
 end_head(answer_t *answer, size_t body_len, bool final)
 {
-    return cv_h1_response_end_head(&answer->response, &answer->out, NULL, NULL, 0, body_len, final);
+    return cv_h1_response_end_head(&answer->response, &answer->out, NULL, &none, body_len, final);
+}
+
+static int
+add(cv_default_fields_t *fields, const char *name, const char *value)
+{
+    return cv_default_fields_add(fields, name, strlen(name), value, strlen(value));
 }
 
 /* Frames a piece of a body and appends it as the connection would. */
@@ -69,7 +78,10 @@ TEST(an_answer_in_one_piece_is_counted)
     answer_t answer = begin(200);
     CHECK(answer.response.head_open);
     CHECK_EQ(field(&answer, "Content-Type", "text/plain"), 0);
-    CHECK_EQ(cv_h1_response_end_head(&answer.response, &answer.out, DATE, "cuvee", 5, 5, true), 0);
+    cv_default_fields_t fields = CV_DEFAULT_FIELDS_INIT;
+    CHECK_EQ(add(&fields, "Server", "cuvee"), 0);
+    CHECK_EQ(cv_h1_response_end_head(&answer.response, &answer.out, DATE, &fields, 5, true), 0);
+    cv_default_fields_deinit(&fields);
     CHECK(!answer.response.head_open);
     CHECK_EQ(answer.response.framing, CV_H1_COUNTED);
     CHECK_EQ(body(&answer, "hello", true), 0);
@@ -350,12 +362,47 @@ TEST(date_and_server_of_the_app_are_kept)
     answer_t answer = begin(204);
     CHECK_EQ(field(&answer, "Date", "now"), 0);
     CHECK_EQ(field(&answer, "Server", "mine"), 0);
-    CHECK_EQ(cv_h1_response_end_head(&answer.response, &answer.out, DATE, "cuvee", 5, 0, true), 0);
+    cv_default_fields_t fields = CV_DEFAULT_FIELDS_INIT;
+    CHECK_EQ(add(&fields, "server", "cuvee"), 0);
+    CHECK_EQ(cv_h1_response_end_head(&answer.response, &answer.out, DATE, &fields, 0, true), 0);
+    cv_default_fields_deinit(&fields);
     CHECK_SENT(answer, "HTTP/1.1 204 No Content\r\ndate: now\r\nserver: mine\r\n\r\n");
 
     answer = begin(204);
-    CHECK_EQ(cv_h1_response_end_head(&answer.response, &answer.out, "", "", 0, 0, true), 0);
+    CHECK_EQ(cv_h1_response_end_head(&answer.response, &answer.out, "", &none, 0, true), 0);
     CHECK_SENT(answer, "HTTP/1.1 204 No Content\r\n\r\n");
+}
+
+TEST(default_fields_follow_date_and_server_in_their_order)
+{
+    cv_default_fields_t fields = CV_DEFAULT_FIELDS_INIT;
+    CHECK_EQ(add(&fields, "X-First", "1"), 0);
+    CHECK_EQ(add(&fields, "Server", "a"), 0);
+    CHECK_EQ(add(&fields, "x-empty", ""), 0);
+    answer_t answer = begin(204);
+    CHECK_EQ(field(&answer, "X-First", "the application's"), 0);
+    CHECK_EQ(cv_h1_response_end_head(&answer.response, &answer.out, DATE, &fields, 0, true), 0);
+    cv_default_fields_deinit(&fields);
+    CHECK_EQ(cv_default_fields_len(&fields), 0);
+    CHECK_SENT(answer, "HTTP/1.1 204 No Content\r\nx-first: the application's\r\n"
+                       "date: Sun, 06 Nov 1994 08:49:37 GMT\r\nserver: a\r\nx-first: 1\r\nx-empty: \r\n\r\n");
+}
+
+TEST(default_fields_that_are_none_change_nothing)
+{
+    static const char *const ours[] = {"Connection", "content-length", "Transfer-Encoding", "no token", ""};
+    cv_default_fields_t fields = CV_DEFAULT_FIELDS_INIT;
+    CHECK_EQ(add(&fields, "x", "y"), 0);
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+        CHECK_EQ(add(&fields, ours[i], "1"), CV_H1_WNAME);
+    }
+    CHECK_EQ(add(&fields, "x", "a\r\nb: c"), CV_H1_WVALUE);
+    CHECK_BYTES(fields.others.data, fields.others.len, "x: y\r\n");
+    cv_default_fields_deinit(&fields);
+    cv_test_memory_left = 0;
+    CHECK_EQ(add(&fields, "x", "y"), -ENOMEM);
+    cv_test_memory_left = -1;
+    CHECK_EQ(cv_default_fields_len(&fields), 0);
 }
 
 TEST(a_status_without_a_phrase_keeps_its_space)
@@ -440,9 +487,12 @@ TEST(a_long_server_name_fits)
     static char server[4000];
     memset(server, 's', sizeof(server));
     answer_t answer = begin(200);
+    cv_default_fields_t fields = CV_DEFAULT_FIELDS_INIT;
+    CHECK_EQ(cv_default_fields_add(&fields, "server", 6, server, sizeof(server)), 0);
     size_t before = answer.out.len;
-    CHECK_EQ(cv_h1_response_end_head(&answer.response, &answer.out, DATE, server, sizeof(server), SIZE_MAX, true), 0);
+    CHECK_EQ(cv_h1_response_end_head(&answer.response, &answer.out, DATE, &fields, SIZE_MAX, true), 0);
     CHECK_EQ(answer.out.len - before, 37 + 10 + 4000 + 16 + 20 + 2 + 2);
+    cv_default_fields_deinit(&fields);
     cv_buffer_deinit(&answer.out);
 }
 
@@ -454,7 +504,7 @@ TEST(without_memory_nothing_is_half_written)
     CHECK_EQ(cv_h1_response_begin(&response, &out, 200, 1, false, true), -ENOMEM);
     CHECK_EQ(cv_h1_response_begin(&response, &out, 299, 1, false, true), -ENOMEM);
     CHECK_EQ(cv_h1_response_field(&response, &out, "x", 1, "v", 1), -ENOMEM);
-    CHECK_EQ(cv_h1_response_end_head(&response, &out, NULL, NULL, 0, 0, false), -ENOMEM);
+    CHECK_EQ(cv_h1_response_end_head(&response, &out, NULL, &none, 0, false), -ENOMEM);
     CHECK(response.head_open);
     response.framing = CV_H1_CHUNKED;
     size_t take = 99, after_len = 99;
@@ -500,6 +550,8 @@ main(void)
     RUN(http_1_0_gets_no_chunks);
     RUN(connection_is_ours_unless_it_says_more);
     RUN(date_and_server_of_the_app_are_kept);
+    RUN(default_fields_follow_date_and_server_in_their_order);
+    RUN(default_fields_that_are_none_change_nothing);
     RUN(a_status_without_a_phrase_keeps_its_space);
     RUN(a_status_of_other_than_three_digits_is_refused);
     RUN(names_are_tokens);
