@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 LifespanType = Literal["auto", "on", "off"]
 CancelMethodsType = Literal["all", "safe"]
+InterfaceType = Literal["auto", "asgi3", "asgi2", "wsgi"]
 ForwardedHeadersType = Literal["x-forwarded", "forwarded"]
 
 LOOPBACK = "127.0.0.1,::1"
@@ -102,6 +103,9 @@ class Config:
         log_level: str | int | None = None,
         access_log: bool = True,
         use_colors: bool | None = None,
+        env_file: str | os.PathLike[str] | None = None,
+        interface: InterfaceType = "auto",
+        wsgi_threads: int = 10,
         lifespan: LifespanType = "auto",
         root_path: str = "",
         factory: bool = False,
@@ -173,6 +177,9 @@ class Config:
         self.log_level = LOG_LEVELS[level] if isinstance(level, str) else level
         self.access_log = check("access_log", access_log)
         self.use_colors = check("use_colors", use_colors)
+        self.env_file = check("env_file", env_file)
+        self.interface = check("interface", interface)
+        self.wsgi_threads = check("wsgi_threads", wsgi_threads)
         self.lifespan = check("lifespan", lifespan)
         self.root_path = check("root_path", root_path)
         self.factory = check("factory", factory)
@@ -212,10 +219,7 @@ class Config:
         self.tcp_user_timeout = check("tcp_user_timeout", tcp_user_timeout)
         self.tcp_keepalive = check("tcp_keepalive", tcp_keepalive)
         self.proxy_headers = check("proxy_headers", proxy_headers)
-        hosts = check("forwarded_allow_ips", forwarded_allow_ips)
-        self.forwarded_allow_ips = _hosts_of_environment() if hosts is None else hosts
-        self.trusted_hosts = TrustedHosts(self.forwarded_allow_ips)
-        """The same, read."""
+        trusted = check("forwarded_allow_ips", forwarded_allow_ips)
         self.forwarded_headers = check("forwarded_headers", forwarded_headers)
         self.forwarded_hops = check("forwarded_hops", forwarded_hops)
         self.proxy_protocol = check("proxy_protocol", proxy_protocol)
@@ -297,6 +301,14 @@ class Config:
                 "Current configuration will not reload as not all conditions are met, "
                 "please refer to documentation."
             )
+        if self.env_file is not None:
+            from cuvee.env_file import load_env_file
+
+            load_env_file(self.env_file)
+        # What the file may have set is looked at from here on.
+        self.forwarded_allow_ips = _hosts_of_environment() if trusted is None else trusted
+        self.trusted_hosts = TrustedHosts(self.forwarded_allow_ips)
+        """The same, read."""
 
     def _apply_what_is_for_several(self) -> None:
         """See to what one option says about others."""
@@ -345,9 +357,9 @@ class Config:
         return self.should_reload or self.workers > 1
 
     @property
-    def asgi_version(self) -> Literal["3.0"]:
+    def asgi_version(self) -> Literal["2.0", "3.0"]:
         """The ASGI version that the application is called with."""
-        return "3.0"
+        return "2.0" if self.interface == "asgi2" else "3.0"
 
     @property
     def is_ssl(self) -> bool:
@@ -393,8 +405,13 @@ class Config:
 
     def load(self) -> None:
         """Import the application and make ready to serve it. Called once."""
+        from cuvee.interface import adapt, detect
+
         assert not self.loaded
         self.load_app()
+        if self.interface == "auto":
+            self.interface = detect(self.loaded_app)
+        self.loaded_app = adapt(self.loaded_app, self.interface, self.wsgi_threads)
         if logger.getEffectiveLevel() <= TRACE_LOG_LEVEL:
             from cuvee.message_logger import MessageLogger
 
@@ -517,7 +534,7 @@ def _without_factory(app: Any) -> Any:
     """Call `app` to see whether it is a factory: an application wants arguments."""
     try:
         made = app()
-    except TypeError:
+    except (TypeError, AssertionError):  # wsgiref's validator asserts its arguments
         return app
     if hasattr(made, "__await__"):  # an application that takes any arguments
         if hasattr(made, "close"):

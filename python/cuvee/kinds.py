@@ -55,6 +55,19 @@ class Kind:
 Text = Kind
 
 
+class Path(Kind):
+    """The path of a file; in Python any path-like object too."""
+
+    @property
+    def expected(self) -> str:
+        """Say it in a word."""
+        return "a path"
+
+    def accept(self, value: Any, shown: object) -> Any:
+        """Whether it is there is seen by who opens it."""
+        return value if isinstance(value, str | os.PathLike) else self.refuse(shown)
+
+
 class Anything(Kind):
     """What can't be described: a path on the command line, any object in Python."""
 

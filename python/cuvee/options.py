@@ -23,6 +23,7 @@ from cuvee.kinds import (
     Kind,
     Level,
     Many,
+    Path,
     Seconds,
     Some,
     Text,
@@ -38,6 +39,7 @@ EXTENSIONS = ("early_hint", "trailers", "pathsend", "zerocopysend")
 MOST = 2**30
 """The highest value of a limit of bytes or of a number of things."""
 MOST_FIELDS = 256
+MOST_THREADS = 4096
 MOST_BODY = 2**53
 MOST_HOPS = 100
 MOST_KEEPALIVE = 32767
@@ -137,6 +139,18 @@ OPTIONS = (
         "where to look for APP's module first [default: the current directory]",
     ),
     Option("root_path", Text("PATH"), APP, "the path under which a proxy mounts the application"),
+    Option(
+        "interface",
+        Choice(("auto", "asgi3", "asgi2", "wsgi")),
+        APP,
+        "how APP is called; auto: as it looks, ASGI 3 or 2",
+    ),
+    Option(
+        "wsgi_threads",
+        Whole(1, MOST_THREADS),
+        APP,
+        "how many requests of a WSGI application run at a time",
+    ),
     Option(
         "lifespan",
         Choice(("auto", "on", "off")),
@@ -470,6 +484,12 @@ OPTIONS = (
         "one to the next",
     ),
     # ---- process
+    Option(
+        "env_file",
+        Path("FILE", optional=True),
+        PROCESS,
+        "put the variables of a file into the environment; needs python-dotenv",
+    ),
     Option(
         "loop",
         Form(look_at, f"one of {', '.join(LOOPS)}, or MODULE:FACTORY", "LOOP"),

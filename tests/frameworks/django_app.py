@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import functools
 import hashlib
 import tempfile
 import threading
@@ -94,9 +95,13 @@ django.setup()
 from django import forms  # noqa: E402
 from django.contrib import admin, messages  # noqa: E402
 from django.contrib.auth import get_user_model  # noqa: E402
-from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: E402
+from django.contrib.staticfiles.handlers import (  # noqa: E402
+    ASGIStaticFilesHandler,
+    StaticFilesHandler,
+)
 from django.core.asgi import get_asgi_application  # noqa: E402
 from django.core.management import call_command  # noqa: E402
+from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.db import connection, models  # noqa: E402
 from django.http import (  # noqa: E402
     FileResponse,
@@ -323,10 +328,12 @@ urlpatterns = [
 ]
 
 application: App = ASGIStaticFilesHandler(get_asgi_application())
+wsgi_application: Any = StaticFilesHandler(get_wsgi_application())
 
 
+@functools.cache
 def prepare() -> None:
-    """Make the database, with one question and one user, both known to the tests."""
+    """Make the database, once a process, with one question and one user, both known to the tests."""
     call_command("migrate", verbosity=0)
     with connection.schema_editor() as editor:
         editor.create_model(Question)

@@ -8,6 +8,7 @@ import contextlib
 import sys
 from contextvars import ContextVar
 
+from tests.leaks.wsgi_application import wsgi
 from tests.support.asgi import Receive, Scope, Send, echo, hello, read_body, respond
 
 START = "http.response.start"
@@ -291,6 +292,7 @@ PARTS = {
         leak,
     )
 }
+PARTS["wsgi"] = wsgi
 
 
 class Application:

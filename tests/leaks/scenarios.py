@@ -177,11 +177,16 @@ def http_1_0(client: RawClient) -> None:
     assert len(client.read_to_end()) == 60_015
 
 
-def failed_within(client: RawClient) -> None:
+def failed_within(client: RawClient, path: str = "/error_later") -> None:
     """An answer that breaks off."""
-    client.get("/error_later")
+    client.get(path)
     client.read_until(b"part")
     client.read_to_end()
+
+
+def wsgi_failed_within(client: RawClient) -> None:
+    """The same of a WSGI application."""
+    failed_within(client, "/wsgi/error_later")
 
 
 def hint_and_file(server: MeasuredServer, count: int) -> None:
@@ -250,6 +255,15 @@ SCENARIOS: dict[str, Scenario] = {
     "parts of a file, trailers": parts_and_trailers,
     "gone before the file": sent_then(get("file"), "rst"),
     "many tasks send, then gone": sent_then(get("crowd"), "rst", b"\r\n\r\n", 8192),
+    "wsgi": keep_alive("/wsgi/hello", *BROWSER),
+    "wsgi echo": keep_alive("/wsgi/echo", method="POST", body=b"x" * 10_000),
+    "wsgi echo of 200 kB": keep_alive("/wsgi/echo", method="POST", body=b"x" * 200_000),
+    "wsgi written": keep_alive("/wsgi/written"),
+    "wsgi file": keep_alive("/wsgi/file"),
+    "wsgi error": answered("/wsgi/error", "Connection: close", status=500),
+    "wsgi error within": each(wsgi_failed_within),
+    "wsgi gone in the body": sent_then(post("wsgi/echo", HALF_BODY) + b"x" * 500, "rst"),
+    "wsgi gone in the stream": sent_then(get("wsgi/endless"), "rst", b"tick"),
     "malformed": refused(b"GET / HTTP/1.1\r\nHost: h\r\nBad Name: x\r\n\r\n", 400),
     "no such version": refused(b"GET / HTTP/3.0\r\nHost: h\r\n\r\n", 505),
     "line too long": refused(b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: h\r\n\r\n", 414),

@@ -82,6 +82,7 @@ def test_a_stop_looks_the_same(number: int) -> None:
         ("--timeout-graceful-shutdown", "1"),
         ("--header", "X-One: 1", "--header", "Server:other", "--no-date-header"),
         ("--reset-contextvars",),
+        ("--interface", "asgi3"),
         ("--limit-max-requests", "2", "--limit-max-requests-jitter", "0"),
     ],
     ids=" ".join,
