@@ -231,7 +231,7 @@ class Config:
         self.extensions = tuple(check("extensions", extensions))
         self.gc_freeze = check("gc_freeze", gc_freeze)
         self.loop = check("loop", loop)
-        self.workers = count_workers(check("workers", workers))
+        count = check("workers", workers)
         self.timeout_worker_healthcheck = check(
             "timeout_worker_healthcheck", timeout_worker_healthcheck
         )
@@ -306,6 +306,7 @@ class Config:
 
             load_env_file(self.env_file)
         # What the file may have set is looked at from here on.
+        self.workers = count_workers(count)
         self.forwarded_allow_ips = _hosts_of_environment() if trusted is None else trusted
         self.trusted_hosts = TrustedHosts(self.forwarded_allow_ips)
         """The same, read."""
