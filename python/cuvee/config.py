@@ -271,6 +271,15 @@ class Config:
         self.loaded = False
         self.loaded_app: Any = None
         self.configure_logging()
+        if self.env_file is not None:
+            from cuvee.env_file import load_env_file
+
+            load_env_file(self.env_file)
+        # What the file may have set is looked at from here on.
+        self.workers = count_workers(count)
+        self.forwarded_allow_ips = _hosts_of_environment() if trusted is None else trusted
+        self.trusted_hosts = TrustedHosts(self.forwarded_allow_ips)
+        """The same, read."""
         self._resolve_watched(
             _list("reload_dirs", reload_dirs),
             _list("reload_includes", reload_includes),
@@ -301,15 +310,6 @@ class Config:
                 "Current configuration will not reload as not all conditions are met, "
                 "please refer to documentation."
             )
-        if self.env_file is not None:
-            from cuvee.env_file import load_env_file
-
-            load_env_file(self.env_file)
-        # What the file may have set is looked at from here on.
-        self.workers = count_workers(count)
-        self.forwarded_allow_ips = _hosts_of_environment() if trusted is None else trusted
-        self.trusted_hosts = TrustedHosts(self.forwarded_allow_ips)
-        """The same, read."""
 
     def _apply_what_is_for_several(self) -> None:
         """See to what one option says about others."""

@@ -10,14 +10,11 @@ import os
 import socket
 from typing import Any, NamedTuple, TypeVar
 
-from cuvee.kinds import (
-    Boolean,
-    Choice,
-    Directories,
 from cuvee.fields import Field
 from cuvee.kinds import (
     Boolean,
     Choice,
+    Directories,
     Flag,
     Form,
     Kind,
