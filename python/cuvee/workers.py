@@ -32,8 +32,6 @@ KILL_MARGIN = 1.0
 HEARTBEAT = 1.0
 """Most seconds between two heartbeats; a parent that is gone is noticed by them."""
 
-logger = logging.getLogger("uvicorn.error")
-
 
 class WorkerServer(ProcessServer):
     """A server whose process gunicorn ends: signals are the worker's, and end with it."""
@@ -95,12 +93,13 @@ class CuveeWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         """Serve until gunicorn says stop; called in the worker's process."""
         self._take_loggers()
         raise_open_file_limit()
-        config = Config(self.wsgi, **self._options(self.cfg))
+        options = self._options(self.cfg)
+        if self.max_requests < sys.maxsize:  # gunicorn's jitter is in it already
+            options = {"limit_max_requests": self.max_requests, **options}
+        config = Config(self.wsgi, **options)
         self.server = server = WorkerServer(config)
         if not self.alive:  # told to stop while the application was imported
             return
-        if self.max_requests < sys.maxsize:
-            server.on_tick = self._count_requests  # type: ignore[method-assign]
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
             runner.run(self._serve(server))
         if not server.started and not server.interrupted:
@@ -131,14 +130,6 @@ class CuveeWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         os.read(self.PIPE[0], 4096)
         if not self.alive:
             server.should_exit = True
-
-    async def _count_requests(self, counter: int) -> bool:  # noqa: ARG002
-        server = self.server
-        assert server is not None
-        if server.server_state.total_requests < self.max_requests:
-            return server.should_exit
-        logger.info("Maximum request limit of %d exceeded. Terminating process.", self.max_requests)
-        return True
 
     def _take_loggers(self) -> None:
         """Let gunicorn's handlers write our lines; it reopens their files on SIGUSR1."""
