@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define PY_SSIZE_T_CLEAN
 #include "server/server_make.h"
 
 #include "asgi/scope.h"
