@@ -58,6 +58,7 @@ typedef struct {
     bool body_complete;        /* the whole body arrived */
     bool body_ended;           /* receive gave the last piece */
     bool disconnected;         /* the client left before the answer was complete */
+    bool told_stop;            /* receive gave http.disconnect because the server stops */
     bool started;              /* http.response.start was accepted */
     bool trailers_due;         /* http.response.trailers were announced and did not end */
     bool cancelled;            /* the server cancelled its task, which it does once */

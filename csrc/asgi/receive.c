@@ -71,6 +71,9 @@ attempt_receive(WaitObject *wait, PyObject **result)
         *result = disconnect_event(&cycle->service->state->names);
     } else if (cycle->body != NULL || (cycle->body_complete && !cycle->body_ended)) {
         *result = request_event(cycle);
+    } else if (cycle->service->is_stopping && cycle->body_ended) {
+        cycle->told_stop = true;
+        *result = disconnect_event(&cycle->service->state->names);
     } else {
         return 0;
     }

@@ -4,6 +4,7 @@
 #include "asgi/connection.h"
 #include "asgi/cycle.h"
 #include "asgi/disconnect.h"
+#include "asgi/health.h"
 #include "asgi/peer.h"
 #include "asgi/report.h"
 #include "asgi/scope.h"
@@ -78,6 +79,9 @@ static int
 on_head(cv_conn_t *conn, const cv_h1_head_t *head)
 {
     cv_service_t *service = service_of(conn);
+    if (cv_health_answer(service, conn, head)) {
+        return 0;
+    }
     cv_service_enter(service);
     cv_limit_t limit = find_limit(service);
     CycleObject *cycle = cv_cycle_new(service, conn);

@@ -61,6 +61,7 @@ struct cv_service {
     PyObject *task_keywords;    /* dict, of Task() */
     PyObject *root_path;        /* str */
     PyObject *root_path_bytes;  /* bytes, percent-encoded already */
+    PyObject *health_path;      /* bytes, as the request line has it, or NULL */
     PyObject *log;              /* log(level, message, exception) */
     PyObject *access;           /* AccessLog, a callable, or NULL */
     cv_access_log_t *access_log; /* of `access`, borrowed; NULL when that is a callable or NULL */
@@ -78,6 +79,7 @@ struct cv_service {
     bool app_is_coroutine_function; /* calling it runs no user code, so no context needs to be entered */
 
     /* working state */
+    bool is_stopping;           /* who has got all of its request hears http.disconnect, and may still answer */
     PyObject *task_factory;     /* strong; the loop's, looked up once a turn; NULL for none */
     cv_list_t queued;           /* cycles whose app was not called yet */
     cv_list_t open;             /* cycles whose task is not done */

@@ -87,8 +87,8 @@ watch_task(CycleObject *cycle, PyObject *task, PyObject *context)
     return 0;
 }
 
-/* The application will not answer (any more): 500 if nothing began, else what was sent goes out and the connection
- * ends. */
+/* The application will not answer (any more): 500 if nothing began, or 503 where it was told that the server stops;
+ * else what was sent goes out and the connection ends. */
 static void
 give_up_answer(CycleObject *cycle)
 {
@@ -99,9 +99,10 @@ give_up_answer(CycleObject *cycle)
     if (cycle->started) {
         cv_conn_fail(conn);
     } else {
-        cv_cycle_log_access(cycle, 500);
+        unsigned status = cycle->told_stop ? 503 : 500;
+        cv_cycle_log_access(cycle, status);
         cycle->service->total++;
-        cv_conn_refuse(conn, 500, "Internal Server Error");
+        cv_conn_refuse(conn, status, NULL);
     }
     cv_cycle_complete(cycle);
     cv_cycle_detach(cycle);
@@ -135,6 +136,8 @@ settle_result(CycleObject *cycle, PyObject *result)
     cv_service_t *service = cycle->service;
     if (result != Py_None) {
         cv_report_format(service, CV_LOG_ERROR, "ASGI callable should return None, but returned '%S'.", result);
+    } else if (cycle->told_stop) {
+        /* It has nobody to answer, as far as it knows. */
     } else if (!cycle->started) {
         cv_report(service, CV_LOG_ERROR, "ASGI callable returned without starting response.", NULL);
     } else {

@@ -79,6 +79,15 @@ waits_for_body(const cv_conn_t *conn)
         && cv_conn_is_answering(conn);
 }
 
+static int
+idle_deadline(const cv_conn_t *conn)
+{
+    if (conn->env->draining) {
+        return CV_CONN_DRAIN;
+    }
+    return conn->fresh ? CV_CONN_HEAD : CV_CONN_KEEP_ALIVE;
+}
+
 /* The kind of deadline that the state asks for, or -1. */
 static int
 wanted_deadline(const cv_conn_t *conn)
@@ -94,7 +103,7 @@ wanted_deadline(const cv_conn_t *conn)
         return waits_for_body(conn) ? CV_CONN_BODY : -1;
     case CV_CONN_PREAMBLE:
     case CV_CONN_IDLE:
-        return conn->fresh ? CV_CONN_HEAD : CV_CONN_KEEP_ALIVE;
+        return idle_deadline(conn);
     case CV_CONN_READ_HEAD:
         return CV_CONN_HEAD;
     case CV_CONN_DISCARD:

@@ -41,6 +41,7 @@ enum {
     CV_CONN_UNREAD_BODY, /* an unread request body that nobody waits for after the answer is complete: close */
     CV_CONN_LINGER,      /* after our last byte, until the peer closes: close */
     CV_CONN_WRITE,       /* the peer takes no byte of what is queued: reset */
+    CV_CONN_DRAIN,       /* no byte of a request comes, while the env is draining: close */
     CV_CONN_REQUEST,     /* one request as the layer above sees it: on_due. 0 (off) by default */
     CV_CONN_DISCONNECT,  /* what the layer above does about a client that is gone: on_due; it has no one duration */
 };
@@ -120,7 +121,9 @@ struct cv_conn_env {
     unsigned conn_count;      /* length of conns */
     unsigned handed_up;       /* requests since the last flush or on_batch */
     unsigned unfreed;         /* connections that libuv still holds, closed ones included, and other holds */
-    bool draining;            /* no keep-alive any more */
+    bool retiring;            /* each answer is its connection's last */
+    bool draining;            /* ... and who sends nothing is not waited for long */
+    uint64_t retired;         /* loop time of the former, in milliseconds */
     uint64_t bytes_in, bytes_out;
     uint64_t limited[CV_LIMITS]; /* how often each limit ended something */
     cv_buffer_t spare_output[CV_CONN_SPARE_OUTPUT]; /* buffers given back once written, at most 8 KiB each */
@@ -132,9 +135,9 @@ struct cv_conn_env {
 };
 
 /* Sets defaults and the working state. Limits: request line 16384 bytes, head 65536, 100 fields, none for a
- * body. Durations in milliseconds: head 30000, keep-alive 5000, body 60000, unread body 5000, linger 2000, write 60000;
- * another one is set with cv_deadlines_configure(&env->deadlines, CV_CONN_…) before the first connection. Returns 0 or
- * negative. */
+ * body. Durations in milliseconds: head 30000, keep-alive 5000, body 60000, unread body 5000, linger 2000, write 60000,
+ * drain 1000; another one is set with cv_deadlines_configure(&env->deadlines, CV_CONN_…) before the first connection.
+ * Returns 0 or negative. */
 int cv_conn_env_init(cv_conn_env_t *env, uv_loop_t *loop, const cv_conn_ops_t *ops);
 
 /* Every connection must be closed; `on_closed` is called when the last of them is freed and the timer is libuv's no
@@ -148,7 +151,12 @@ void cv_conn_env_let_go(cv_conn_env_t *env);
 /* Writes the output of every unflushed connection: one sendmsg each where the socket takes it all. */
 void cv_conn_env_flush(cv_conn_env_t *env);
 
-/* Graceful end: idle connections close now, the others after their open answer. */
+/* From now on an answer says `connection: close`. Requests that wait behind the open one, so that their client cannot
+ * have seen that, are answered too, during the time that an idle connection has in a drain. */
+void cv_conn_env_retire(cv_conn_env_t *env);
+
+/* Graceful end: the env retires, and a connection on which nothing comes is closed once it has been idle for a moment,
+ * which may be over already. */
 void cv_conn_env_drain(cv_conn_env_t *env);
 
 /* The same for one connection. */
@@ -298,6 +306,9 @@ void cv_conn_refuse(cv_conn_t *conn, unsigned status, const char *text);
 
 /* The same with 503, and a field that asks the client to come again in a second. */
 void cv_conn_refuse_busy(cv_conn_t *conn);
+
+/* Answers the open request as cv_conn_refuse does, but as any other answer: the connection goes on if it can. */
+void cv_conn_reply(cv_conn_t *conn, unsigned status, const char *text);
 
 /* The open answer cannot be completed: what is queued goes out (the held head too) with the next flush, then the
  * connection closes. */

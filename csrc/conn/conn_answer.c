@@ -68,13 +68,26 @@ cv_conn_field(cv_conn_t *conn, const char *name, size_t name_len, const char *va
     return cv_h1_response_field(&conn->response, &conn->output, name, name_len, value, value_len);
 }
 
-/* A drained server has no next request, nor has a peer that sent its FIN. A client that waits for 100 Continue and
+/* A server that stops has no next request, but for one that came already. Who always has one waiting does not hold it
+ * up, though. (While the parser runs nobody knows what is left: that answer is one of our own.) */
+static bool
+is_retired(const cv_conn_t *conn)
+{
+    const cv_conn_env_t *env = conn->env;
+    if (!env->retiring || !conn->request_complete || conn->parsing) {
+        return env->retiring;
+    }
+    bool in_time = uv_now(env->loop) < env->retired + env->deadlines.durations[CV_CONN_DRAIN];
+    return !in_time || (cv_conn_waiting(conn) == 0 && !cv_transport_has_input(&conn->transport));
+}
+
+/* A peer that sent its FIN has no next request. A client that waits for 100 Continue and
  * gets a final answer may or may not send the body: only the end of the connection says where the next request would
  * start (RFC 9110 section 10.1.1). */
 static bool
 may_keep_alive(const cv_conn_t *conn)
 {
-    bool last = conn->env->draining || conn->is_last || conn->expects_continue
+    bool last = is_retired(conn) || conn->is_last || conn->expects_continue
         || (conn->input_ended && cv_conn_waiting(conn) == 0);
     return conn->response.keep_alive && !last;
 }

@@ -45,6 +45,8 @@ configure_defaults(cv_conn_env_t *env)
     cv_deadlines_configure(&env->deadlines, CV_CONN_UNREAD_BODY, 5000);
     cv_deadlines_configure(&env->deadlines, CV_CONN_LINGER, 2000);
     cv_deadlines_configure(&env->deadlines, CV_CONN_WRITE, 60000);
+    /* Longer than an answer and the next request are under way between any two places on earth. */
+    cv_deadlines_configure(&env->deadlines, CV_CONN_DRAIN, 1000);
 }
 
 int
@@ -142,8 +144,66 @@ cv_conn_env_flush(cv_conn_env_t *env)
     }
 }
 
+void
+cv_conn_env_retire(cv_conn_env_t *env)
+{
+    if (!env->retiring) {
+        env->retiring = true;
+        uv_update_time(env->loop); /* the stop may come behind long work, or out of another loop */
+        env->retired = uv_now(env->loop);
+    }
+}
+
 static void
-drain(cv_conn_t *conn)
+end_drained(cv_conn_t *conn)
+{
+    if (cv_transport_has_input(&conn->transport)) {
+        cv_deadline_set(&conn->env->deadlines, &conn->deadline, CV_CONN_HEAD);
+    } else {
+        cv_conn_close(conn, false);
+    }
+}
+
+/* The time that an idle connection has counts from when it became idle, which its deadline tells. */
+static void
+drain_idle(cv_conn_t *conn)
+{
+    cv_deadlines_t *deadlines = &conn->env->deadlines;
+    cv_deadline_t *deadline = &conn->deadline;
+    if (conn->state > CV_CONN_IDLE || conn->queued > 0) {
+        return;
+    }
+    if (!cv_deadline_is_set(deadline)) {
+        cv_conn_arm(conn);
+        return;
+    }
+    uint64_t due = deadline->due - deadlines->durations[deadline->kind] + deadlines->durations[CV_CONN_DRAIN];
+    due = due < deadline->due ? due : deadline->due;
+    if (due > uv_now(conn->env->loop)) {
+        cv_deadline_set_at(deadlines, deadline, CV_CONN_DRAIN, due);
+    } else {
+        end_drained(conn);
+    }
+}
+
+void
+cv_conn_env_drain(cv_conn_env_t *env)
+{
+    cv_conn_env_retire(env);
+    env->draining = true;
+    cv_list_t all;
+    cv_list_take(&all, &env->conns);
+    while (!cv_list_is_empty(&all)) {
+        cv_conn_t *conn = CV_CONTAINER_OF(all.next, cv_conn_t, node);
+        cv_list_remove(&conn->node);
+        cv_list_append(&env->conns, &conn->node);
+        drain_idle(conn);
+    }
+    cv_conn_env_flush(env);
+}
+
+void
+cv_conn_drain(cv_conn_t *conn)
 {
     conn->is_last = true;
     bool idle = conn->state <= CV_CONN_IDLE && cv_conn_waiting(conn) == 0
@@ -152,27 +212,6 @@ drain(cv_conn_t *conn)
         conn->close_after_write = true;
         cv_conn_need_flush(conn);
     }
-}
-
-void
-cv_conn_env_drain(cv_conn_env_t *env)
-{
-    env->draining = true;
-    cv_list_t all;
-    cv_list_take(&all, &env->conns);
-    while (!cv_list_is_empty(&all)) {
-        cv_conn_t *conn = CV_CONTAINER_OF(all.next, cv_conn_t, node);
-        cv_list_remove(&conn->node);
-        cv_list_append(&env->conns, &conn->node);
-        drain(conn);
-    }
-    cv_conn_env_flush(env);
-}
-
-void
-cv_conn_drain(cv_conn_t *conn)
-{
-    drain(conn);
     cv_conn_flush(conn);
 }
 
@@ -281,6 +320,9 @@ on_due(cv_deadlines_t *deadlines, cv_deadline_t *deadline)
         break;
     case CV_CONN_WRITE:
         end_write(conn);
+        break;
+    case CV_CONN_DRAIN:
+        end_drained(conn);
         break;
     default:
         conn->env->limited[CV_TIMEOUT_LINGER]++;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Answers that the connection writes on its own, all of them its last: what was sent is no request, came too slowly,
+ * Answers that the connection writes on its own, most of them its last: what was sent is no request, came too slowly,
  * or could not be taken or completed above.
  */
 #include <string.h>
@@ -13,7 +13,7 @@ static const char bad_request_text[] = "Invalid HTTP request received."; /* uvic
 
 /* Appends a whole answer behind what is queued. */
 static int
-append_answer(cv_conn_t *conn, unsigned status, cv_span_t text, bool retry)
+append_answer(cv_conn_t *conn, unsigned status, cv_span_t text, bool keep_alive, bool retry)
 {
     static const char name[] = "content-type";
     static const char value[] = "text/plain; charset=utf-8";
@@ -26,7 +26,7 @@ append_answer(cv_conn_t *conn, unsigned status, cv_span_t text, bool retry)
     const char *after = "";
     int error = cv_conn_output_reserve(conn, 256 + cv_conn_end_head_room(conn) + len, false);
     if (error == 0) {
-        error = cv_h1_response_begin(response, output, status, response->minor, response->is_head, false);
+        error = cv_h1_response_begin(response, output, status, response->minor, response->is_head, keep_alive);
     }
     if (error == 0) {
         error = cv_h1_response_field(response, output, name, sizeof(name) - 1, value, sizeof(value) - 1);
@@ -64,7 +64,7 @@ refuse(cv_conn_t *conn, unsigned status, cv_span_t text, bool retry)
         return;
     }
     conn->output.len = conn->output_ready;
-    if (append_answer(conn, status, text, retry) < 0) {
+    if (append_answer(conn, status, text, false, retry) < 0) {
         cv_conn_close(conn, true);
         return;
     }
@@ -84,6 +84,22 @@ void
 cv_conn_refuse_busy(cv_conn_t *conn)
 {
     refuse(conn, 503, cv_status_phrase(503), true);
+}
+
+void
+cv_conn_reply(cv_conn_t *conn, unsigned status, const char *text)
+{
+    if (!cv_conn_is_answering(conn)) {
+        return;
+    }
+    cv_span_t span = {text, strlen(text)};
+    if (append_answer(conn, status, span, conn->response.keep_alive, false) < 0) {
+        cv_conn_close(conn, true);
+        return;
+    }
+    cv_conn_output_commit(conn);
+    conn->response_started = true;
+    cv_conn_end_response(conn);
 }
 
 void

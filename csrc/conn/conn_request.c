@@ -95,7 +95,7 @@ cv_conn_end_response(cv_conn_t *conn)
 {
     bool no_next = conn->input_ended && cv_conn_waiting(conn) == 0;
     conn->response_complete = true;
-    if (!conn->response.keep_alive || conn->env->draining || conn->is_last || no_next) {
+    if (!conn->response.keep_alive || conn->is_last || no_next) {
         conn->close_after_write = true;
     } else {
         conn->state = conn->request_complete ? CV_CONN_IDLE : CV_CONN_DISCARD;

@@ -14,6 +14,7 @@
 
 /* So many connections an event, so that accepting never starves the connections that are there. */
 enum { ACCEPTS_PER_EVENT = 32,
+       ACCEPTS_AT_END = 65536,  /* more than any backlog */
        RETRY_MS = 100 };
 
 /* What one batch of accepts ended with, when it is not a negative errno. */
@@ -125,23 +126,32 @@ hand_up(cv_listener_t *listener, int fd, const struct sockaddr *peer, socklen_t 
     listener->ops->on_accept(listener, fd, peer, peer_len);
 }
 
+/* Accepts one connection and hands it up: BATCH_FULL if there may be another. */
+static int
+accept_next(cv_listener_t *listener)
+{
+    struct sockaddr_storage peer;
+    socklen_t peer_len = sizeof(peer);
+    int fd = accept_one(listener->fd, (struct sockaddr *)&peer, &peer_len);
+    if (fd >= 0) {
+        hand_up(listener, fd, (struct sockaddr *)&peer, peer_len);
+    } else if (fd == -EAGAIN || fd == -EWOULDBLOCK) {
+        return QUEUE_EMPTY;
+    } else if (!concerns_one_connection(fd)) {
+        return fd;
+    }
+    return BATCH_FULL;
+}
+
 /* Accepts until the queue is empty, the batch is full or an error stands in the way. */
 static int
 accept_batch(cv_listener_t *listener)
 {
-    for (int i = 0; i < ACCEPTS_PER_EVENT && listener->listening; i++) {
-        struct sockaddr_storage peer;
-        socklen_t peer_len = sizeof(peer);
-        int fd = accept_one(listener->fd, (struct sockaddr *)&peer, &peer_len);
-        if (fd >= 0) {
-            hand_up(listener, fd, (struct sockaddr *)&peer, peer_len);
-        } else if (fd == -EAGAIN || fd == -EWOULDBLOCK) {
-            return QUEUE_EMPTY;
-        } else if (!concerns_one_connection(fd)) {
-            return fd;
-        }
+    int status = BATCH_FULL;
+    for (int i = 0; i < ACCEPTS_PER_EVENT && listener->listening && status == BATCH_FULL; i++) {
+        status = accept_next(listener);
     }
-    return BATCH_FULL;
+    return status;
 }
 
 static void on_retry(uv_timer_t *timer);
@@ -204,6 +214,18 @@ cv_listener_stop(cv_listener_t *listener)
     listener->paused = false;
     uv_poll_stop(&listener->poll);
     uv_timer_stop(&listener->retry);
+}
+
+void
+cv_listener_accept_waiting(cv_listener_t *listener)
+{
+    int status = BATCH_FULL;
+    for (int i = 0; i < ACCEPTS_AT_END && !listener->closing && status == BATCH_FULL; i++) {
+        status = accept_next(listener);
+    }
+    if (status < 0) {
+        pause_accepting(listener, status);
+    }
 }
 
 /* The pause ends with a batch that wanted for nothing: one descriptor that came free is no end yet, or a full

@@ -46,6 +46,10 @@ int cv_listener_open(cv_listener_t *listener, uv_loop_t *loop, int fd, const cv_
 int cv_listener_start(cv_listener_t *listener);
 void cv_listener_stop(cv_listener_t *listener);
 
+/* Accepts what waits in the kernel's queue now, in a pause or stopped too: before a close. As much as it gets
+ * descriptors for; not without end, if others come all the time. */
+void cv_listener_accept_waiting(cv_listener_t *listener);
+
 /* A descriptor was closed somewhere: tries again at once if accepting is paused for want of one. */
 void cv_listener_retry(cv_listener_t *listener);
 

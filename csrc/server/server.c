@@ -123,6 +123,7 @@ server_clear(PyObject *op)
     Py_CLEAR(service->task_keywords);
     Py_CLEAR(service->root_path);
     Py_CLEAR(service->root_path_bytes);
+    Py_CLEAR(service->health_path);
     Py_CLEAR(service->log);
     service->access_log = NULL;
     Py_CLEAR(service->access);
@@ -182,6 +183,24 @@ server_listen(PyObject *op, PyObject *arg)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(accept_waiting_doc,
+             "accept_waiting($self, fd, /)\n--\n\n"
+             "Accept every connection that waits at a socket given to listen(), whatever limit_connections says:\n"
+             "before stop_listening().");
+
+static PyObject *
+server_accept_waiting(PyObject *op, PyObject *arg)
+{
+    ServerObject *self = check_open(op);
+    int fd = self == NULL ? -1 : PyObject_AsFileDescriptor(arg);
+    if (fd < 0) {
+        return NULL;
+    }
+    cv_server_listener_accept_waiting(self, fd);
+    cv_service_wake(&self->service);
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(stop_listening_doc, "stop_listening($self, /)\n--\n\nAccept no more connections.");
 
 static PyObject *
@@ -195,9 +214,44 @@ server_stop_listening(PyObject *op, PyObject *Py_UNUSED(arg))
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(retire_doc,
+             "retire($self, /)\n--\n\n"
+             "Begin to stop: answers say `connection: close`, and the health path 503. Everything else goes on.");
+
+static PyObject *
+server_retire(PyObject *op, PyObject *Py_UNUSED(arg))
+{
+    ServerObject *self = (ServerObject *)op;
+    if (self->is_open) {
+        cv_conn_env_retire(&self->service.env);
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(tell_requests_doc,
+             "tell_requests($self, /)\n--\n\n"
+             "From now on receive() gives http.disconnect to whoever has got all of its request. Its answer is still\n"
+             "sent.");
+
+static PyObject *
+server_tell_requests(PyObject *op, PyObject *Py_UNUSED(arg))
+{
+    ServerObject *self = (ServerObject *)op;
+    cv_service_t *service = &self->service;
+    service->is_stopping = true;
+    /* A future's callbacks run later: nothing leaves the list meanwhile. */
+    for (cv_list_t *node = service->open.next; node != &service->open; node = node->next) {
+        CycleObject *cycle = CV_CONTAINER_OF(node, CycleObject, node);
+        if (cv_cycle_wake(cycle, &cycle->receivers) < 0) {
+            return NULL;
+        }
+    }
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(drain_doc,
              "drain($self, /)\n--\n\n"
-             "End gracefully: close idle connections now and the others after the answer that is under way.");
+             "End gracefully: retire, and close connections that have been idle for a moment.");
 
 static PyObject *
 server_drain(PyObject *op, PyObject *Py_UNUSED(arg))
@@ -326,6 +380,9 @@ server_get_limited(PyObject *op, void *Py_UNUSED(closure))
 static PyMethodDef server_methods[] = {
     {"listen", server_listen, METH_O, listen_doc},
     {"stop_listening", server_stop_listening, METH_NOARGS, stop_listening_doc},
+    {"accept_waiting", server_accept_waiting, METH_O, accept_waiting_doc},
+    {"retire", server_retire, METH_NOARGS, retire_doc},
+    {"tell_requests", server_tell_requests, METH_NOARGS, tell_requests_doc},
     {"drain", server_drain, METH_NOARGS, drain_doc},
     {"abort", server_abort, METH_NOARGS, abort_doc},
     {"cancel_requests", server_cancel_requests, METH_O, cancel_requests_doc},
@@ -360,6 +417,8 @@ PyDoc_STRVAR(server_doc,
              "Server(app, loop, *, root_path=\"\", state=None, asgi_version=\"3.0\", limits=None,\n"
              "       cancel_grace=None, cancel_unsafe=True, half_close=False, date_header=True, headers=(),\n"
              "       fresh_context=False, extensions=(), access_log=None, log, trusted=(),\n"
+             "       cancel_grace=None, cancel_unsafe=True, half_close=False, date_header=True,\n"
+             "       server_header=True, extensions=(), health_path=None, access_log=None, log, trusted=(),\n"
              "       forwarded_headers=None, forwarded_hops=0, proxy_protocol=False)\n--\n\n"
              "One ASGI application served over HTTP/1.1 on one event loop.\n\n"
              "Requests run in a copy of the contextvars context that is current now, or with `fresh_context` in an\n"
@@ -367,12 +426,13 @@ PyDoc_STRVAR(server_doc,
              "`limits` are numbers by the names of Config's options. `cancel_grace` is how many seconds after\n"
              "its client left a request is cancelled, None: never; `cancel_unsafe`: also one whose method is not\n"
              "safe. `half_close`: a client that ends what it sends has not left. `extensions` are the names of those\n"
-             "of http.response that are offered: early_hint, trailers, pathsend, zerocopysend. `access_log` is an\n"
-             "AccessLog, or is called with client, method, target, version and status. `log` is called with a level\n"
-             "number of logging's, a message and an exception or None. `trusted` are the hosts whose word about a\n"
-             "client is taken: in the fields that `forwarded_headers` names (x-forwarded, forwarded, or None), the\n"
-             "last `forwarded_hops` of them (0: as the hosts tell), and with `proxy_protocol` in PROXY preambles. Use\n"
-             "from the loop's thread only; close() it in the end.");
+             "of http.response that are offered: early_hint, trailers, pathsend, zerocopysend. GET and HEAD of\n"
+             "`health_path`, bytes, are answered without the application. `access_log` is an AccessLog, or is called\n"
+             "with client, method, target, version and status. `log` is called with a level number of logging's, a\n"
+             "message and an exception or None. `trusted` are the hosts whose word about a client is taken: in the\n"
+             "fields that `forwarded_headers` names (x-forwarded, forwarded, or None), the last `forwarded_hops` of\n"
+             "them (0: as the hosts tell), and with `proxy_protocol` in PROXY preambles. Use from the loop's thread\n"
+             "only; close() it in the end.");
 
 static PyType_Slot server_slots[] = {
     {Py_tp_doc, (void *)server_doc},

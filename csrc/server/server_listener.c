@@ -152,6 +152,20 @@ cv_server_listener_open(ServerObject *server, int fd)
 }
 
 void
+cv_server_listener_accept_waiting(ServerObject *server, int fd)
+{
+    bool was_full = server->is_full;
+    server->is_full = true; /* so that nothing pauses now */
+    for (cv_list_t *node = server->listeners.next; node != &server->listeners; node = node->next) {
+        cv_listener_t *listener = &CV_CONTAINER_OF(node, server_listener_t, node)->listener;
+        if (listener->fd == fd) {
+            cv_listener_accept_waiting(listener);
+        }
+    }
+    server->is_full = was_full;
+}
+
+void
 cv_server_listeners_close(ServerObject *server)
 {
     while (!cv_list_is_empty(&server->listeners)) {

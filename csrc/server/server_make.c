@@ -92,6 +92,7 @@ make_dicts(cv_service_t *service, const char *asgi_version, PyObject *state)
 
 typedef struct {
     PyObject *app, *loop, *root_path, *state, *limits, *cancel_grace, *headers, *extensions, *access, *log;
+    PyObject *app, *loop, *root_path, *state, *limits, *cancel_grace, *extensions, *health_path, *access, *log;
     const char *asgi_version;
     cv_server_proxies_t proxies;
     int cancel_unsafe, half_close, date_header, fresh_context;
@@ -103,12 +104,15 @@ parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
     static char *keywords[] = {"app", "loop", "root_path", "state", "asgi_version", "limits",
                                "cancel_grace", "cancel_unsafe", "half_close", "date_header", "headers",
                                "fresh_context", "extensions", "access_log", "log", "trusted", "forwarded_headers",
+                               "cancel_grace", "cancel_unsafe", "half_close", "date_header", "server_header",
+                               "extensions", "health_path", "access_log", "log", "trusted", "forwarded_headers",
                                "forwarded_hops", "proxy_protocol", NULL};
     *out = (server_args_t){
         .state = Py_None,
         .limits = Py_None,
         .cancel_grace = Py_None,
         .cancel_unsafe = 1,
+        .health_path = Py_None,
         .access = Py_None,
         .proxies.headers = Py_None,
         .asgi_version = "3.0",
@@ -118,6 +122,10 @@ parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
                                      &out->root_path, &out->state, &out->asgi_version, &out->limits,
                                      &out->cancel_grace, &out->cancel_unsafe, &out->half_close, &out->date_header,
                                      &out->headers, &out->fresh_context, &out->extensions, &out->access, &out->log,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsOOppppOOOOOOIp:Server", keywords, &out->app, &out->loop,
+                                     &out->root_path, &out->state, &out->asgi_version, &out->limits,
+                                     &out->cancel_grace, &out->cancel_unsafe, &out->half_close, &out->date_header,
+                                     &out->server_header, &out->extensions, &out->health_path, &out->access, &out->log,
                                      &out->proxies.trusted, &out->proxies.headers, &out->proxies.hops,
                                      &out->proxies.protocol)) {
         return -1;
@@ -128,6 +136,10 @@ parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
     }
     if (out->state != Py_None && !PyDict_Check(out->state)) {
         PyErr_SetString(PyExc_TypeError, "state must be a dict or None");
+        return -1;
+    }
+    if (out->health_path != Py_None && !PyBytes_Check(out->health_path)) {
+        PyErr_SetString(PyExc_TypeError, "health_path must be bytes or None");
         return -1;
     }
     if (out->limits != Py_None && !PyDict_Check(out->limits)) {
@@ -217,6 +229,7 @@ take_references(ServerObject *self, const server_args_t *args)
     service->log = Py_NewRef(args->log);
     service->app_is_coroutine_function = is_coroutine_app(args->app);
     service->root_path = args->root_path == NULL ? Py_NewRef(service->state->names.empty) : Py_NewRef(args->root_path);
+    service->health_path = args->health_path == Py_None ? NULL : Py_NewRef(args->health_path);
     service->context = PyContext_CopyCurrent();
     if (service->context == NULL || set_access(service, args->access) < 0) {
         return -1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The ends of a connection: the peer's FIN and RST in every state, our own close, lingering, drain and abort.
+ * The ends of a connection: the peer's FIN and RST in every state, our own close, lingering and abort.
  */
 #include <unistd.h>
 
@@ -362,88 +362,6 @@ TEST(a_close_inside_on_gone_is_harmless)
     CHECK_EQ(fixture_end(f), 0);
 }
 
-TEST(a_drain_closes_idle_connections_at_once)
-{
-    for (int state = 0; state < 2; state++) {
-        fixture_t *f = fixture_new();
-        bring_to(f, state == 0 ? FRESH : KEPT);
-        cv_conn_env_drain(&f->env);
-        CHECK_EQ(f->env.conn_count, 0);
-        hear(f);
-        CHECK(f->heard_end);
-        CHECK_EQ(fixture_end(f), 0);
-    }
-}
-
-TEST(a_drain_lets_open_requests_end)
-{
-    fixture_t *f = fixture_new();
-    say(f, GET("/1"));
-    turn(f);
-    cv_conn_env_drain(&f->env);
-    turn(f);
-    CHECK_EQ(f->env.conn_count, 1);
-    CHECK_EQ(answer(f, "ok"), 0);
-    turn(f);
-    CHECK_HEARD(f, OK_CLOSE);
-    CHECK(f->heard_end);
-    CHECK_EQ(f->env.unfreed, 0);
-    CHECK_EQ(fixture_end(f), 0);
-}
-
-TEST(a_drain_still_answers_bytes_that_came)
-{
-    fixture_t *f = fixture_new();
-    f->do_end = answer_ok;
-    say(f, GET("/1"));
-    cv_conn_env_drain(&f->env);
-    CHECK_EQ(f->env.conn_count, 1);
-    turn(f);
-    CHECK_HEARD(f, OK_CLOSE);
-    CHECK_EQ(f->env.unfreed, 0);
-    CHECK_EQ(fixture_end(f), 0);
-}
-
-TEST(a_drain_lets_a_streaming_answer_say_nothing_new)
-{
-    fixture_t *f = fixture_new();
-    say(f, GET("/1"));
-    turn(f);
-    CHECK_EQ(cv_conn_respond(f->conn, 200), 0);
-    CHECK_EQ(body(f, "x", 1, false), 0);
-    turn(f);
-    cv_conn_env_drain(&f->env);
-    CHECK_EQ(body(f, "y", 1, true), 0);
-    turn(f);
-    CHECK_HEARD(f, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n1\r\ny\r\n0\r\n\r\n");
-    CHECK(f->heard_end);
-    CHECK_EQ(f->env.unfreed, 0);
-    CHECK_EQ(fixture_end(f), 0);
-}
-
-TEST(a_drain_ends_a_discarded_body)
-{
-    fixture_t *f = fixture_new();
-    bring_to(f, DISCARDING);
-    cv_conn_env_drain(&f->env);
-    CHECK_EQ(f->conn->state, CV_CONN_LINGERING);
-    CHECK_HEARD(f, OK);
-    CHECK(f->heard_end);
-    CHECK_EQ(fixture_end(f), 0);
-}
-
-TEST(a_drain_writes_what_is_queued_first)
-{
-    fixture_t *f = fixture_new();
-    say(f, GET("/1"));
-    turn(f);
-    CHECK_EQ(answer(f, "ok"), 0);
-    cv_conn_env_drain(&f->env);
-    CHECK_HEARD(f, OK);
-    CHECK(f->heard_end);
-    CHECK_EQ(fixture_end(f), 0);
-}
-
 TEST(one_connection_is_drained_and_others_go_on)
 {
     fixture_t *f = fixture_new();
@@ -558,12 +476,6 @@ main(void)
     RUN(a_last_answer_with_unread_bytes_lingers);
     RUN(bytes_behind_a_last_request_are_dropped);
     RUN(a_close_inside_on_gone_is_harmless);
-    RUN(a_drain_closes_idle_connections_at_once);
-    RUN(a_drain_lets_open_requests_end);
-    RUN(a_drain_still_answers_bytes_that_came);
-    RUN(a_drain_lets_a_streaming_answer_say_nothing_new);
-    RUN(a_drain_ends_a_discarded_body);
-    RUN(a_drain_writes_what_is_queued_first);
     RUN(one_connection_is_drained_and_others_go_on);
     RUN(a_stop_ends_the_connection_in_every_state);
     RUN(a_stop_breaks_an_open_answer_off);

@@ -132,6 +132,20 @@ TEST(a_piece_that_is_not_queued_leaves_the_answer_as_it_was)
     CHECK_EQ(fixture_end(f), 0);
 }
 
+TEST(a_reply_without_memory_closes)
+{
+    fixture_t *f = fixture_new();
+    say(f, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    turn(f);
+    CHECK_TOLD(f, "head GET /; end; ");
+    cv_test_memory_left = 0;
+    cv_conn_reply(f->conn, 200, "ok");
+    cv_test_memory_left = -1;
+    CHECK_EQ(f->env.conn_count, 0);
+    CHECK_TOLD(f, "gone; ");
+    CHECK_EQ(fixture_end(f), 0);
+}
+
 int
 main(void)
 {
@@ -139,5 +153,6 @@ main(void)
     RUN(every_allocation_may_fail);
     RUN(with_enough_memory_all_is_released);
     RUN(a_piece_that_is_not_queued_leaves_the_answer_as_it_was);
+    RUN(a_reply_without_memory_closes);
     return cv_test_end();
 }

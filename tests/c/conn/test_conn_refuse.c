@@ -268,6 +268,31 @@ TEST(the_app_may_close_inside_a_pipelined_on_head)
     CHECK_EQ(fixture_end(f), 0);
 }
 
+static int
+reply_in_head(fixture_t *f, cv_conn_t *conn)
+{
+    (void)f;
+    cv_conn_reply(conn, 200, "ok");
+    cv_conn_reply(conn, 200, "again");
+    return 0;
+}
+
+TEST(a_reply_inside_on_head_leaves_the_connection_to_the_next_request)
+{
+    fixture_t *f = fixture_new();
+    f->do_head = reply_in_head;
+    say(f, "POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" GET("/2"));
+    say(f, "HEAD /3 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    turn(f);
+    turn(f);
+    CHECK_TOLD(f, "head POST /1; head GET /2; head HEAD /3; ");
+#define REPLY(end) "HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 2\r\n" end
+    CHECK_HEARD(f, REPLY("\r\nok") REPLY("\r\nok") REPLY("connection: close\r\n\r\n"));
+    CHECK(f->heard_end);
+    CHECK_EQ(f->conn->state, CV_CONN_LINGERING);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
 TEST(a_refusal_drops_a_held_head)
 {
     fixture_t *f = fixture_new();
@@ -352,6 +377,7 @@ main(void)
     RUN(the_app_may_refuse_inside_on_head);
     RUN(the_app_may_close_inside_any_callback);
     RUN(the_app_may_close_inside_a_pipelined_on_head);
+    RUN(a_reply_inside_on_head_leaves_the_connection_to_the_next_request);
     RUN(a_refusal_drops_a_held_head);
     RUN(a_refusal_after_the_head_is_a_failure);
     RUN(a_refused_head_request_gets_no_body);

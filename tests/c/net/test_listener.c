@@ -233,6 +233,38 @@ use_up_descriptors(void)
     return old;
 }
 
+TEST(all_that_wait_are_accepted_at_the_end)
+{
+    CHECK_EQ(open_on(tcp_socket(MOST)), 0);
+    CHECK_EQ(cv_listener_start(&listener), 0);
+    connect_clients(100);
+    cv_listener_accept_waiting(&listener);
+    CHECK_EQ(accepted_count, 100);
+    cv_listener_stop(&listener);
+    connect_clients(2);
+    cv_listener_accept_waiting(&listener);
+    CHECK_EQ(accepted_count, 102);
+    cv_listener_close(&listener);
+    connect_clients(1);
+    cv_listener_accept_waiting(&listener);
+    CHECK_EQ(accepted_count, 102);
+    CHECK_EQ(close_all(), 0);
+}
+
+TEST(a_want_of_descriptors_at_the_end_is_told)
+{
+    CHECK_EQ(open_on(tcp_socket(8)), 0);
+    CHECK_EQ(cv_listener_start(&listener), 0);
+    connect_clients(2);
+    struct rlimit old = use_up_descriptors();
+    cv_listener_accept_waiting(&listener);
+    setrlimit(RLIMIT_NOFILE, &old);
+    CHECK_EQ(accepted_count, 0);
+    CHECK_EQ(paused, 1);
+    CHECK_EQ(pause_error, -EMFILE);
+    CHECK_EQ(close_all(), 0);
+}
+
 TEST(a_want_of_descriptors_pauses_and_is_told_once)
 {
     CHECK_EQ(open_on(tcp_socket(8)), 0);
@@ -321,6 +353,8 @@ main(void)
     RUN(nothing_is_accepted_before_start_or_after_stop);
     RUN(a_batch_has_an_end);
     RUN(it_may_be_stopped_or_closed_by_on_accept);
+    RUN(all_that_wait_are_accepted_at_the_end);
+    RUN(a_want_of_descriptors_at_the_end_is_told);
     RUN(a_want_of_descriptors_pauses_and_is_told_once);
     RUN(a_pause_ends_by_itself);
     RUN(a_paused_listener_may_be_stopped);
