@@ -25,7 +25,7 @@ endif
 BIN := $(VENV)/bin
 DEMO_PORT ?= 8000
 # Programs that some tests need: without one they are skipped, with the reason.
-SYSTEM_TOOLS ?= chromium postgresql redis-server rabbitmq-server nginx haproxy
+SYSTEM_TOOLS ?= chromium postgresql redis-server rabbitmq-server nginx haproxy systemd
 # What tests/libraries imports, the same way; empty where it can't be installed.
 LIBRARIES ?= requirements/libraries.txt
 ARGS ?=

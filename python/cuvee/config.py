@@ -18,7 +18,8 @@ from cuvee.kinds import Seconds
 from cuvee.logging import LOG_LEVELS, LOGGING_CONFIG, TRACE_LOG_LEVEL, configure_untouched
 from cuvee.loop_choice import LoopFactory, LoopType, find_factory
 from cuvee.one_way import NO_TLS, NO_WEBSOCKET, count_workers
-from cuvee.options import EXTENSIONS, cancel_grace, check
+from cuvee.options import EXTENSIONS, cancel_grace, check, check_list, check_mode
+from cuvee.places import check_places
 from cuvee.trusted_hosts import TrustedHosts
 
 if TYPE_CHECKING:
@@ -88,6 +89,9 @@ class Config:
         uds: str | None = None,
         fd: int | None = None,
         *,
+        bind: str | Iterable[str] | None = None,
+        uds_permissions: int | str | None = None,
+        uds_owner: str | None = None,
         backlog: int = 2048,
         loop: LoopType | str = "auto",
         http: HTTPType | str = "auto",
@@ -118,6 +122,10 @@ class Config:
         timeout_linger: float = 2,
         timeout_request: float | None = None,
         timeout_graceful_shutdown: float | None = None,
+        timeout_startup: float | None = None,
+        timeout_shutdown: float | None = None,
+        drain_delay: float = 0,
+        idle_exit: float | None = None,
         limit_request_line: int = 16384,
         limit_request_head: int = 65536,
         limit_request_fields: int = 100,
@@ -133,6 +141,7 @@ class Config:
         limit_write_buffer: int = 65536,
         on_disconnect: str = "notify",
         cancel_methods: CancelMethodsType = "all",
+        disconnect_on_shutdown: bool = False,
         half_close: bool = False,
         tcp_user_timeout: float = 0,
         tcp_keepalive: int = 0,
@@ -152,7 +161,13 @@ class Config:
         reload_excludes: Iterable[str] | str | None = None,
         reload_extra_files: Iterable[str] | str | None = None,
         reload_delay: float = 0.25,
+        health_path: str | None = None,
         gc_freeze: bool = True,
+        pid_file: str | None = None,
+        user: str | None = None,
+        group: str | None = None,
+        umask: int | str | None = None,
+        proc_name: str | None = None,
         timeout_worker_healthcheck: float = 5,
         timeout_notify: float = 30,
         callback_notify: Callable[[], Awaitable[object]] | None = None,
@@ -172,6 +187,10 @@ class Config:
         self.port = check("port", port)
         self.uds = check("uds", uds)
         self.fd = check("fd", fd)
+        self.bind = check_list("bind", bind)
+        self.uds_permissions = check_mode("uds_permissions", uds_permissions)
+        self.uds_owner = check("uds_owner", uds_owner)
+        check_places(self)
         self.backlog = check("backlog", backlog)
         level = check("log_level", log_level)
         self.log_level = LOG_LEVELS[level] if isinstance(level, str) else level
@@ -194,6 +213,10 @@ class Config:
         self.timeout_graceful_shutdown = check(
             "timeout_graceful_shutdown", timeout_graceful_shutdown
         )
+        self.timeout_startup = check("timeout_startup", timeout_startup)
+        self.timeout_shutdown = check("timeout_shutdown", timeout_shutdown)
+        self.drain_delay = check("drain_delay", drain_delay)
+        self.idle_exit = check("idle_exit", idle_exit)
         self.limit_request_line = check("limit_request_line", limit_request_line)
         self.limit_request_head = check("limit_request_head", limit_request_head)
         self.limit_request_fields = check("limit_request_fields", limit_request_fields)
@@ -215,6 +238,7 @@ class Config:
         self.cancel_grace = cancel_grace(on_disconnect)
         """Seconds from a client's leaving to the cancellation of its request; None: never."""
         self.cancel_methods = check("cancel_methods", cancel_methods)
+        self.disconnect_on_shutdown = check("disconnect_on_shutdown", disconnect_on_shutdown)
         self.half_close = check("half_close", half_close)
         self.tcp_user_timeout = check("tcp_user_timeout", tcp_user_timeout)
         self.tcp_keepalive = check("tcp_keepalive", tcp_keepalive)
@@ -229,7 +253,13 @@ class Config:
         self.headers = list(checked or ())
         self.reset_contextvars = check("reset_contextvars", reset_contextvars)
         self.extensions = tuple(check("extensions", extensions))
+        self.health_path = check("health_path", health_path)
         self.gc_freeze = check("gc_freeze", gc_freeze)
+        self.pid_file = check("pid_file", pid_file)
+        self.user = check("user", user)
+        self.group = check("group", group)
+        self.umask = check_mode("umask", umask)
+        self.proc_name = check("proc_name", proc_name)
         self.loop = check("loop", loop)
         count = check("workers", workers)
         self.timeout_worker_healthcheck = check(
@@ -463,9 +493,10 @@ class Config:
         except OSError as exc:
             logger.error(exc)
             sys.exit(STARTUP_FAILURE)
-        bound.set_inheritable(True)
-        sockets.log_running(self, [bound])
-        return bound
+        (listener,) = bound.sockets
+        listener.set_inheritable(True)
+        sockets.log_running([bound])
+        return listener
 
     # ---- logging ---------------------------------------------------------------------------------
 

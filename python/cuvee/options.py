@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeVar
 
 from cuvee.fields import Field
@@ -21,6 +22,7 @@ from cuvee.kinds import (
     Level,
     Many,
     Path,
+    Octal,
     Seconds,
     Some,
     Text,
@@ -29,7 +31,10 @@ from cuvee.kinds import (
 from cuvee.logging import LOG_LEVELS
 from cuvee.loop_choice import LOOPS, look_at
 from cuvee.one_way import NO_TLS, NO_WEBSOCKET, Nothing, Reasoned, Workers
+from cuvee.places import FORMS, parse_place
+from cuvee.process_name import find_setter
 from cuvee.trusted_hosts import TrustedHosts
+from cuvee.users import find_group, find_owner, find_user
 
 EXTENSIONS = ("early_hint", "trailers", "pathsend", "zerocopysend")
 """The http.response extensions of ASGI that there are."""
@@ -104,6 +109,15 @@ class Hosts(Kind):
         return value
 
 
+def health_path(path: Any) -> bytes:
+    """Return a path as a request line has it; ValueError if it can't stand there."""
+    if not isinstance(path, str) or not path.startswith("/"):
+        raise ValueError(path)
+    if not path.isascii() or not path.isprintable() or any(mark in path for mark in " ?#"):
+        raise ValueError(path)
+    return path.encode("ascii")
+
+
 def _bytes(*, least: int = 1, most: int = MOST, optional: bool = False) -> Whole:
     return Whole(least, most, "BYTES", optional=optional)
 
@@ -173,6 +187,24 @@ OPTIONS = (
         LISTEN,
         "an inherited file descriptor of a bound socket, in place of all these",
     ),
+    Option(
+        "bind",
+        Many(Form(parse_place, FORMS, "PLACE")),
+        LISTEN,
+        f"in place of all these: {FORMS}; may be given several times",
+    ),
+    Option(
+        "uds_permissions",
+        Octal(0, 0o777, "MODE", optional=True),
+        LISTEN,
+        "who may connect to a Unix socket, in octal digits [default: 666]",
+    ),
+    Option(
+        "uds_owner",
+        Form(find_owner, "USER, USER:GROUP or :GROUP of this system", "OWNER", optional=True),
+        LISTEN,
+        "whom a Unix socket's file belongs to: USER, USER:GROUP or :GROUP",
+    ),
     Option("backlog", Whole(0, 2**31 - 1), LISTEN, "how many connections may wait to be accepted"),
     # ---- logging
     Option(
@@ -238,6 +270,31 @@ OPTIONS = (
         Seconds(optional=True),
         TIMES,
         "cancel what is still running so long after the stop [default: never]",
+    ),
+    Option(
+        "timeout_startup",
+        Seconds(optional=True),
+        TIMES,
+        "exit with code 3 when the application's start-up takes longer [default: never]",
+    ),
+    Option(
+        "timeout_shutdown",
+        Seconds(optional=True),
+        TIMES,
+        "do not wait longer for the application's shutdown [default: for ever]",
+    ),
+    Option(
+        "drain_delay",
+        Seconds(),
+        TIMES,
+        "after a stop signal go on accepting for so long, while the health path says 503; a "
+        "second signal ends it",
+    ),
+    Option(
+        "idle_exit",
+        Seconds(optional=True),
+        TIMES,
+        "stop when there has been no connection and no request for so long [default: never]",
     ),
     # ---- limits
     Option("limit_request_line", _bytes(), LIMITS, "answer 414 to a longer request line"),
@@ -316,6 +373,12 @@ OPTIONS = (
         "which requests that is done to; safe: GET, HEAD, OPTIONS and QUERY only",
     ),
     Option(
+        "disconnect_on_shutdown",
+        Flag(),
+        CLIENTS,
+        "tell requests http.disconnect when the server begins to stop",
+    ),
+    Option(
         "half_close",
         Flag(),
         CLIENTS,
@@ -378,6 +441,11 @@ OPTIONS = (
         ANSWERS,
         "another field of each answer; may be given several times",
         flag="--header",
+        "health_path",
+        Form(health_path, "a path such as /health, in plain ASCII", "PATH", optional=True),
+        ANSWERS,
+        "answer GET and HEAD of this path without the application: 200, or 503 while the "
+        "server stops",
     ),
     # ---- protocols
     Option(
@@ -520,6 +588,41 @@ OPTIONS = (
         "collect garbage when the application has started, and leave what is there then "
         "out of later collections",
     ),
+    Option(
+        "pid_file",
+        Text("PATH", optional=True),
+        PROCESS,
+        "write the number of the process there, as long as it runs",
+    ),
+    Option(
+        "user",
+        Form(find_user, "a user of this system", "USER", optional=True),
+        PROCESS,
+        "become this user when the sockets are bound, before APP is imported",
+    ),
+    Option(
+        "group",
+        Form(find_group, "a group of this system", "GROUP", optional=True),
+        PROCESS,
+        "become a member of this group then [default: the user's]",
+    ),
+    Option(
+        "umask",
+        Octal(0, 0o777, "MODE", optional=True),
+        PROCESS,
+        "the permissions that new files do not get, in octal digits",
+    ),
+    Option(
+        "proc_name",
+        Form(
+            find_setter,
+            "a name, on Linux or where setproctitle is installed",
+            "NAME",
+            optional=True,
+        ),
+        PROCESS,
+        "what ps and top call the process",
+    ),
 )
 
 BY_NAME = {option.name: option for option in OPTIONS}
@@ -532,3 +635,16 @@ def check(name: str, value: Value) -> Value:
         return checked
     except ValueError as exc:
         raise ValueError(f"{name} {exc}") from None
+
+
+def check_list(name: str, value: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Do the same for what may be there several times, and return it as a tuple."""
+    values = check(name, value)
+    return tuple(values or ())
+
+
+def check_mode(name: str, value: int | str | None) -> int | None:
+    """Do the same for permission bits, and return the number that octal digits stand for."""
+    mode = check(name, value)
+    assert not isinstance(mode, str)
+    return mode

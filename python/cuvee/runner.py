@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from cuvee.config import STARTUP_FAILURE, Config
@@ -14,7 +16,12 @@ from cuvee.importer import application_traceback
 if TYPE_CHECKING:
     import socket
 
+    from cuvee.sockets import Bound
+
 Options = ParamSpec("Options")
+
+PROCESS_OPTIONS = ("user", "group", "umask", "proc_name")
+"""What is done to the process itself, before the application is imported."""
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -43,45 +50,91 @@ def run(*args: Any, **options: Any) -> None:
 
 def run_config(config: Config) -> None:
     """Serve what `config` says; see `run`."""
-    if not config.reload:
-        serve_here(config)
-    elif config.should_reload:
-        _serve_in_children(config)
-    else:
+    if config.reload and not config.should_reload:
         logger.warning(
             "You must pass the application as an import string to enable 'reload' or 'workers'."
         )
         sys.exit(STARTUP_FAILURE)
+    with contextlib.ExitStack() as stack:
+        with _explained():
+            bound = _bind_early(config)
+            for one in bound or ():
+                stack.callback(one.close)
+            if config.pid_file is not None:
+                from cuvee.process import pid_file
+
+                stack.enter_context(pid_file(config))
+        if config.reload:
+            _serve_in_children(config, bound or [])
+        else:
+            _serve(config, None, bound, stack.close)
 
 
-def _serve_in_children(config: Config) -> None:
-    from cuvee import sockets
-    from cuvee.supervisor.reloader import Reloader
+def serve_here(config: Config, sockets: list[socket.socket]) -> None:
+    """Serve in this process, on `sockets` that a parent has bound; see `run`."""
+    _serve(config, sockets, None, None)
 
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Make one line of a failure of the system's, and exit."""
     try:
-        bound = sockets.bind_all(config)
-        sockets.start_listening(bound, config)
+        yield
     except OSError as exc:
         logger.error(exc)
         sys.exit(STARTUP_FAILURE)
-    sockets.log_running(config, bound)
-    path = sockets.BoundPath(config.uds) if config.uds and config.fd is None else None
-    try:
-        Reloader(config, bound).run()
-    finally:
-        for listener in bound:
-            listener.close()
-        if path is not None:
-            path.remove()
 
 
-def serve_here(config: Config, sockets: list[socket.socket] | None = None) -> None:
-    """Serve in this process, on `sockets` if there are some; see `run`."""
+def _serve_in_children(config: Config, bound: list[Bound]) -> None:
+    from cuvee.sockets import log_running, start_listening
+    from cuvee.supervisor.reloader import Reloader
+
+    listeners = [listener for one in bound for listener in one.sockets]
+    with _explained():
+        start_listening(listeners, config)
+    log_running(bound)
+    Reloader(config, listeners).run()
+
+
+def _bind_early(config: Config) -> list[Bound] | None:
+    """Return the sockets that have to be there before the application: None, if it can be first.
+
+    Those that systemd hands over; with another user, whatever only this one may bind; and for
+    children, all.
+    """
+    if "LISTEN_PID" in os.environ:
+        from cuvee.activation import USAGE_ERROR, ActivationError, take_sockets
+
+        try:
+            bound = take_sockets(config, os.environ)
+        except ActivationError as exc:
+            logger.error(exc)
+            sys.exit(USAGE_ERROR)
+        if bound is not None:
+            return bound
+    if config.user is None and config.group is None and not config.reload:
+        return None
+    from cuvee.sockets import bind_places
+
+    return bind_places(config)
+
+
+def _serve(
+    config: Config,
+    sockets: list[socket.socket] | None,
+    bound: list[Bound] | None,
+    clean_up: Callable[[], None] | None,
+) -> None:
+    if any(getattr(config, name) is not None for name in PROCESS_OPTIONS):
+        from cuvee.process import set_up
+
+        with _explained():
+            set_up(config)
     config.load_app()
     raise_open_file_limit()
     from cuvee.process_server import ProcessServer
 
-    server = ProcessServer(config)
+    server = ProcessServer(config, bound, clean_up)
     try:
         server.run(sockets)
     except KeyboardInterrupt:

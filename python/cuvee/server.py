@@ -21,14 +21,18 @@ from cuvee import _core
 from cuvee import sockets as sockets_module
 from cuvee.access_log import AccessCallable, close_access_log, open_access_log
 from cuvee.config import STARTUP_FAILURE, Config
+from cuvee.idle import IdleWatch
 from cuvee.lifespan import Lifespan
 from cuvee.logging import style
+from cuvee.options import health_path
 from cuvee.server_state import Listeners, ServerState
 
 HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 CANCEL_MESSAGE = "Task cancelled, timeout graceful shutdown exceeded"
 SETTLE_SECONDS = 0.05
-"""How long idle connections may take to close before the log says that they are waited for."""
+"""How long requests may take to end before the log says that they are waited for."""
+IDLE_SECONDS = 1.2
+"""The same for connections without a request, which close after a second: a little longer."""
 UNWIND_SECONDS = 1.0
 """How long cancelled tasks may take to clean up."""
 TICK_SECONDS = 0.1
@@ -69,7 +73,10 @@ class Server:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
         self._access_log: _core.AccessLog | AccessCallable | None = None
-        self._bound_path: sockets_module.BoundPath | None = None
+        self._bound: list[sockets_module.Bound] | None = None
+        self._idle_watch: IdleWatch | None = None
+        self._is_idle = False
+        self._is_delaying = False
 
     @property
     def should_exit(self) -> bool:
@@ -157,10 +164,11 @@ class Server:
         """Start the application, then listen. A signal in the meantime leaves `started` False."""
         self._loop = asyncio.get_running_loop()
         lifespan = self._the_lifespan()
-        if not await self._unless(lambda: self.interrupted or self.force_exit, lifespan.startup()):
-            logger.info("Application startup interrupted.")
-            self.should_exit = True
-            await self._give_lifespan_up(lifespan)
+        limit = self.config.timeout_startup
+        if not await self._unless(
+            lambda: self.interrupted or self.force_exit, lifespan.startup(), limit
+        ):
+            await self._give_startup_up(lifespan)
             return
         if lifespan.should_exit:
             sys.exit(STARTUP_FAILURE)
@@ -177,20 +185,31 @@ class Server:
             self._log_started_message(listeners)
         self.started = True
 
+    async def _give_startup_up(self, lifespan: Lifespan) -> None:
+        if self.interrupted or self.force_exit:
+            logger.info("Application startup interrupted.")
+            self.should_exit = True
+            await self._give_lifespan_up(lifespan)
+            return
+        logger.error(
+            "Application startup not complete within %g seconds. Exiting. (--timeout-startup)",
+            self.config.timeout_startup,
+        )
+        await self._give_lifespan_up(lifespan, UNWIND_SECONDS)
+        sys.exit(STARTUP_FAILURE)
+
     def _application_started(self) -> None:
         """Do what is to be done between the application's start and the first client: nothing."""
 
-    def _log_started_message(self, listeners: Sequence[socket.socket]) -> None:
-        sockets_module.log_running(self.config, listeners)
+    def _log_started_message(self, listeners: Sequence[socket.socket]) -> None:  # noqa: ARG002
+        sockets_module.log_running(self._bound or ())
 
     async def _open_listeners(self, sockets: list[socket.socket] | None) -> list[socket.socket]:
         if sockets is not None:
             listeners = sockets
         else:
-            assert self._loop is not None
-            listeners = await sockets_module.open_listeners(self.config, self._loop)
-            if self.config.uds is not None and self.config.fd is None:
-                self._bound_path = sockets_module.BoundPath(self.config.uds)
+            self._bound = await self._bind()
+            listeners = [listener for one in self._bound for listener in one.sockets]
         try:
             sockets_module.start_listening(listeners, self.config)
         except OSError:
@@ -198,6 +217,11 @@ class Server:
                 listener.close()
             raise
         return listeners
+
+    async def _bind(self) -> list[sockets_module.Bound]:
+        """Bind the places that the configuration names."""
+        assert self._loop is not None
+        return await sockets_module.open_places(self.config, self._loop)
 
     def _start_core(self, lifespan: Lifespan, listeners: Sequence[socket.socket]) -> None:
         config = self.config
@@ -220,6 +244,7 @@ class Server:
             headers=config.encoded_headers,
             fresh_context=config.reset_contextvars,
             extensions=config.extensions,
+            health_path=None if config.health_path is None else health_path(config.health_path),
             access_log=self._access_log,
             log=_log,
             trusted=config.trusted_hosts.entries,
@@ -231,6 +256,16 @@ class Server:
         self.server_state.begin(core, config.encoded_headers, config.date_header)
         for listener in listeners:
             core.listen(listener.fileno())
+        if config.idle_exit is not None:
+            numbers = [listener.fileno() for listener in listeners]
+            self._idle_watch = IdleWatch(
+                core, numbers, config.idle_exit, self._loop, self._stop_idle
+            )
+
+    def _stop_idle(self) -> None:
+        logger.info("Nothing to do for %g seconds. (--idle-exit)", self.config.idle_exit)
+        self._is_idle = True
+        self.should_exit = True
 
     # ---- run -------------------------------------------------------------------------------------
 
@@ -307,15 +342,23 @@ class Server:
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, let the clients finish within the limits, then stop the application."""
-        logger.info("Shutting down")
         self._loop = asyncio.get_running_loop()
         core = self.server_state.core
         if core is None:  # somebody else's start-up
+            logger.info("Shutting down")
             return
+        if self._idle_watch is not None:
+            self._idle_watch.cancel()
+        await self._delay_shutdown(core)
+        logger.info("Shutting down")
         core.on_idle = self._changed.set  # nobody waits for an idle server before
+        if not self.force_exit:
+            self._accept_waiting(core)
         self._stop_listening(sockets)
         core.drain()
-        if not await self._wait_for_clients(core) and not self.force_exit:
+        if self.config.disconnect_on_shutdown:
+            core.tell_requests()
+        if not await self._wait_for_clients(core) and not self.force_exit and core.requests:
             logger.error(
                 "Cancel %s running task(s), timeout graceful shutdown exceeded", core.requests
             )
@@ -326,22 +369,52 @@ class Server:
             await self._stop_lifespan()
         self._release(sockets)
 
+    async def _delay_shutdown(self, core: _core.Server) -> None:
+        """Go on for a while after a stop signal, so that balancers see the health path fail."""
+        seconds = self.config.drain_delay
+        if not seconds or not self.interrupted or self.force_exit:
+            return
+        core.retire()
+        self._is_delaying = True
+        logger.info("Draining for %g seconds. (CTRL+C to go on at once)", seconds)
+        await self._until(lambda: not self._is_delaying or self.force_exit, seconds)
+        self._is_delaying = False
+
+    def _accept_waiting(self, core: _core.Server) -> None:
+        """Take what waits to be accepted, but where others may accept from the same socket.
+
+        Who stops because nothing has come for long takes it there too: it has time.
+        """
+        shared = {
+            listener
+            for one in self._bound or ()
+            if one.is_inherited and not self._is_idle
+            for listener in one.sockets
+        }
+        for server in self.servers:
+            for listener in server.sockets:
+                if listener not in shared and listener.fileno() >= 0:
+                    core.accept_waiting(listener.fileno())
+
     async def _wait_for_clients(self, core: _core.Server) -> bool:
         """Wait for connections, then for tasks; False when the time for that is over."""
         limit = self.config.timeout_graceful_shutdown
         try:
             async with asyncio.timeout(limit):
-                await self._wait_for("connections to close", lambda: core.connections == 0)
-                await self._wait_for("background tasks to complete", lambda: core.requests == 0)
+                settle = SETTLE_SECONDS if core.requests else IDLE_SECONDS
+                await self._wait_for("connections to close", lambda: not core.connections, settle)
+                await self._wait_for("background tasks to complete", lambda: not core.requests)
         except TimeoutError:
             return core.connections == 0 and core.requests == 0
         return True
 
-    async def _wait_for(self, what: str, is_done: Callable[[], bool]) -> None:
+    async def _wait_for(
+        self, what: str, is_done: Callable[[], bool], settle: float = SETTLE_SECONDS
+    ) -> None:
         def condition() -> bool:
             return self.force_exit or is_done()
 
-        if not await self._until(condition, SETTLE_SECONDS):
+        if not await self._until(condition, settle):
             logger.info("Waiting for %s. (CTRL+C to force quit)", what)
             await self._until(condition)
 
@@ -352,9 +425,7 @@ class Server:
             server.close()
         for listener in sockets or ():
             listener.close()
-        if self._bound_path is not None:
-            self._bound_path.remove()
-            self._bound_path = None
+        sockets_module.close_all(self._bound or ())
 
     def _cancel_requests(self) -> None:
         if self.server_state.core is not None:
@@ -386,7 +457,12 @@ class Server:
 
     async def _stop_lifespan(self) -> None:
         lifespan = self._the_lifespan()
-        await self._unless(lambda: self.force_exit, lifespan.shutdown())
+        limit = self.config.timeout_shutdown
+        completed = await self._unless(lambda: self.force_exit, lifespan.shutdown(), limit)
+        if not completed and not self.force_exit:
+            logger.error(
+                "Application shutdown not complete within %g seconds. (--timeout-shutdown)", limit
+            )
         await self._give_lifespan_up(lifespan, UNWIND_SECONDS)
 
     async def _give_lifespan_up(self, lifespan: Lifespan, timeout: float | None = None) -> None:
@@ -396,12 +472,17 @@ class Server:
             task.add_done_callback(lambda _: self._changed.set())
             await self._until(lambda: task.done() or self.force_exit, timeout)
 
-    async def _unless(self, given_up: Callable[[], bool], work: Coroutine[Any, Any, None]) -> bool:
-        """Await `work`, but only until `given_up()` is true; say whether it was completed."""
+    async def _unless(
+        self,
+        given_up: Callable[[], bool],
+        work: Coroutine[Any, Any, None],
+        timeout: float | None = None,
+    ) -> bool:
+        """Await `work`, but only until `given_up()` is true; say whether it was completed in time."""
         task = asyncio.create_task(work)
         task.add_done_callback(lambda _: self._changed.set())
         try:
-            await self._until(lambda: task.done() or given_up())
+            await self._until(lambda: task.done() or given_up(), timeout)
             if not task.done():
                 return False
             task.result()
@@ -445,9 +526,13 @@ class Server:
         """Stop gracefully at the first signal, and by force at a second SIGINT.
 
         A third is for an application that does not let the loop run: it becomes KeyboardInterrupt.
+        During a drain delay a signal ends that, and nothing else.
         """
         self._captured_signals.append(sig)
-        if self.should_exit and sig == signal.SIGINT:
+        if self._is_delaying:
+            self._is_delaying = False
+            self._wake()
+        elif self.should_exit and sig == signal.SIGINT:
             if self.force_exit:
                 raise KeyboardInterrupt
             self.force_exit = True

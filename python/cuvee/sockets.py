@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The sockets that a server listens on: by host and port, by path, or inherited by number."""
+"""The sockets that a server listens on: one or more for each of its places."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cuvee.logging import style
+from cuvee.places import Descriptor, Place, Tcp, Unix, places_of
+from cuvee.users import find_owner
 
 if TYPE_CHECKING:
     import asyncio
@@ -57,34 +59,101 @@ class BoundPath:
         return found.st_dev, found.st_ino
 
 
-async def open_listeners(config: Config, loop: asyncio.AbstractEventLoop) -> list[socket.socket]:
-    """Return the bound sockets that `config` asks for; OSError says which can't be opened."""
-    if config.fd is not None:
-        return [adopt(config.fd)]
-    if config.uds is not None:
-        return [bind_unix(config.uds)]
-    return bind_tcp(await _resolve(config.host, config.port, loop))
+class Bound:
+    """What is open at one place: its sockets, and its file if it has one."""
+
+    def __init__(self, place: Place, sockets: Sequence[socket.socket]) -> None:
+        """Take the sockets over; they are bound, and need not listen yet."""
+        self.place = place
+        self.sockets = tuple(sockets)
+        self._path: BoundPath | None = None
+        if isinstance(place, Unix) and not place.is_abstract:
+            self._path = BoundPath(place.path)
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether who handed the socket over may accept from it too."""
+        return isinstance(self.place, Descriptor)
+
+    def close(self) -> None:
+        """Close the sockets, and remove the file."""
+        for listener in self.sockets:
+            listener.close()
+        if self._path is not None:
+            self._path.remove()
+            self._path = None
+
+    def describe(self) -> tuple[str, tuple[object, ...]]:
+        """Say where that is: a format, and what goes into it."""
+        place = self.place
+        if isinstance(place, Descriptor):
+            return "socket %s", (_readable(self.sockets[0].getsockname()),)
+        if isinstance(place, Unix):
+            return "unix socket %s", (_readable(place.path),)
+        template = "%s://[%s]:%d" if ":" in place.host else "%s://%s:%d"
+        port = place.port or self.sockets[0].getsockname()[1]
+        return template, ("http", place.host, port)
 
 
-def bind_one(config: Config) -> socket.socket:
+def _readable(address: Any) -> Any:
+    """Return an address as people write it: an abstract name with "@" for NUL."""
+    text = os.fsdecode(address) if isinstance(address, bytes) else address
+    return "@" + text[1:] if isinstance(text, str) and text.startswith("\0") else text
+
+
+async def open_places(config: Config, loop: asyncio.AbstractEventLoop) -> list[Bound]:
+    """Return what is bound at each place of `config`; OSError says which can't be opened."""
+    places = places_of(config)
+    addresses = {
+        place: await _resolve(place.host, place.port, loop)
+        for place in places
+        if isinstance(place, Tcp)
+    }
+    return _bind_places(places, addresses, config)
+
+
+def bind_places(config: Config) -> list[Bound]:
+    """Do the same, and wait for the resolver."""
+    places = places_of(config)
+    addresses = {
+        place: _look_up(place.host, place.port) for place in places if isinstance(place, Tcp)
+    }
+    return _bind_places(places, addresses, config)
+
+
+def bind_one(config: Config) -> Bound:
     """Return one bound socket: of several addresses of a host name, the first."""
-    if config.fd is not None:
-        return adopt(config.fd)
-    if config.uds is not None:
-        return bind_unix(config.uds)
-    return bind_tcp(_addresses(config.host, config.port)[:1])[0]
+    place, *others = places_of(config)
+    if others:
+        raise OSError(errno.EINVAL, f"one socket can't be bound at {len(others) + 1} places")
+    if isinstance(place, Tcp):
+        return Bound(place, bind_tcp(_look_up(place.host, place.port)[:1]))
+    return _bind_places([place], {}, config)[0]
 
 
-def bind_all(config: Config) -> list[socket.socket]:
-    """Return the bound sockets that `config` asks for, without a loop: a host name may block."""
-    if config.fd is not None:
-        return [adopt(config.fd)]
-    if config.uds is not None:
-        return [bind_unix(config.uds)]
+def _bind_places(
+    places: Iterable[Place], addresses: dict[Tcp, list[Address]], config: Config
+) -> list[Bound]:
+    bound: list[Bound] = []
     try:
-        return bind_tcp(_addresses(config.host, config.port))
-    except socket.gaierror as exc:
-        raise _explain(exc, f"error while attempting to look up host {config.host!r}") from None
+        for place in places:
+            if isinstance(place, Tcp):
+                bound.append(Bound(place, bind_tcp(addresses[place])))
+            elif isinstance(place, Unix):
+                mode, owner = config.uds_permissions, config.uds_owner
+                bound.append(Bound(place, [bind_unix(place.path, mode, owner)]))
+            else:
+                bound.append(Bound(place, [adopt(place.number)]))
+    except OSError:
+        close_all(bound)
+        raise
+    return bound
+
+
+def close_all(bound: Iterable[Bound]) -> None:
+    """Close every place."""
+    for one in bound:
+        one.close()
 
 
 def start_listening(listeners: Iterable[socket.socket], config: Config) -> None:
@@ -109,20 +178,13 @@ def _watch_peers(listener: socket.socket, config: Config) -> None:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
 
 
-def log_running(config: Config, listeners: Sequence[socket.socket]) -> None:
-    """Log where the server can be reached."""
-    arguments: tuple[object, ...]
-    if config.fd is not None:
-        place, arguments = "socket %s", (listeners[0].getsockname(),)
-    elif config.uds is not None:
-        place, arguments = "unix socket %s", (config.uds,)
-    else:
-        place = "%s://[%s]:%d" if ":" in config.host else "%s://%s:%d"
-        arguments = ("http", config.host, config.port or listeners[0].getsockname()[1])
-    line = "Cuvee running on {} (Press CTRL+C to quit)"
-    logger.info(
-        line.format(place), *arguments, extra={"color_message": line.format(style(place, "1"))}
-    )
+def log_running(bound: Iterable[Bound]) -> None:
+    """Log where the server can be reached, a line for each place."""
+    for one in bound:
+        place, arguments = one.describe()
+        line = "Cuvee running on {} (Press CTRL+C to quit)"
+        color_line = line.format(style(place, "1"))
+        logger.info(line.format(place), *arguments, extra={"color_message": color_line})
 
 
 # ---- an inherited descriptor ---------------------------------------------------------------------
@@ -148,16 +210,31 @@ def adopt(fd: int) -> socket.socket:
 # ---- a path --------------------------------------------------------------------------------------
 
 
-def bind_unix(path: str) -> socket.socket:
-    """Bind a Unix socket, in place of one that is there already; it keeps the mode of that one."""
+def bind_unix(path: str, mode: int | None = None, owner: str | None = None) -> socket.socket:
+    """Bind a Unix socket, in place of one that is there already.
+
+    Its file has the mode of that one if `mode` is None. Nobody can connect before it listens.
+    """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        mode = _clear(path)
+        if path.startswith("\0"):
+            listener.bind(path)
+            return listener
+        former = _clear(path)
         listener.bind(path)
-        os.chmod(path, mode)
+        os.chmod(path, former if mode is None else mode)
     except OSError as exc:
         listener.close()
-        raise _explain(exc, f"error while attempting to bind on unix socket {path!r}") from None
+        shown = _readable(path)
+        raise _explain(exc, f"error while attempting to bind on unix socket {shown!r}") from None
+    try:
+        if owner is not None:
+            os.chown(path, *find_owner(owner))
+    except OSError as exc:
+        listener.close()
+        os.unlink(path)
+        what = f"error while attempting to give unix socket {path!r} to {owner}"
+        raise _explain(exc, what) from None
     return listener
 
 
@@ -182,8 +259,13 @@ async def _resolve(host: str, port: int, loop: asyncio.AbstractEventLoop) -> lis
         return _addresses(host, port, socket.AI_NUMERICHOST)
     except socket.gaierror:
         pass
+    return await loop.run_in_executor(None, _look_up, host, port)
+
+
+def _look_up(host: str, port: int) -> list[Address]:
+    """Wait for the resolver."""
     try:
-        return await loop.run_in_executor(None, _addresses, host, port)
+        return _addresses(host, port)
     except socket.gaierror as exc:
         raise _explain(exc, f"error while attempting to look up host {host!r}") from None
 

@@ -88,6 +88,12 @@ def test_nothing_is_left(effort: Effort, name: str) -> None:
         check(server, SCENARIOS[name], effort)
 
 
+@pytest.mark.timeout(300)
+def test_health_checks_leave_nothing(effort: Effort) -> None:
+    with MeasuredServer(APPLICATION, access_log=False, health_path="/health") as server:
+        check(server, keep_alive("/health"), effort)
+
+
 def fill_ring(server: MeasuredServer) -> None:
     """Let the lines go once round their ring of 1 MiB, which takes memory as it is written to."""
     with server.connect() as client:

@@ -304,6 +304,7 @@ def test_every_limit_reaches_the_server() -> None:
     of_the_server = {"limit_max_requests", "limit_max_requests_jitter"}
     others = {"timeout_graceful_shutdown", "timeout_notify", "timeout_worker_healthcheck"}
     assert bounds == {*LIMITS, *of_the_server, *others}
+    assert bounds == {*LIMITS, *others, "timeout_startup", "timeout_shutdown"}
     limits = cuvee.Config(applications.hello).limits
     assert limits == {n: named[n].default for n in LIMITS if named[n].default is not None}
 

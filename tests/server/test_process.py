@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: MIT
+"""What a process does for itself: pid file, user and group, umask, name."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+import cuvee
+from tests.support.asgi import WAIT
+from tests.support.server_process import ServerProcess, get, serve_application
+from tests.support.unprivileged import AS_NOBODY, NOBODY, needs_root, open_to_all, prefix
+
+APP = """
+import json, os
+
+WHO = {"uid": os.getuid(), "groups": sorted(os.getgroups()), "gid": os.getgid()}
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise NotImplementedError
+    os.close(os.open("made", os.O_CREAT | os.O_WRONLY, 0o666)) if scope["path"] == "/make" else None
+    body = json.dumps(WHO).encode()
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the application, that everybody may come to."""
+    (tmp_path / "who.py").write_text(APP)
+    open_to_all(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def everybodys(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """Words in front of a command, so that any user may run the interpreter."""
+    return prefix(tmp_path_factory.mktemp("parking"))
+
+
+def serve(folder: Path, *arguments: str, words: tuple[str, ...] = ()) -> ServerProcess:
+    """Serve APP on a free port, with `words` in front of the command."""
+    return ServerProcess("who:app", "--port", "0", *arguments, cwd=folder, prefix=words)
+
+
+def test_pid_file_is_there_as_long_as_the_server(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    path.write_text("1\nrest of another")
+    with serve_application("hello", "--pid-file", str(path)) as server:
+        server.wait_until_running()
+        assert path.read_text() == f"{server.process.pid}\n"
+        assert server.stop() == 0
+    assert not path.exists()
+
+
+def test_pid_file_of_another_process_stays(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    with serve_application("hello", "--pid-file", str(path)) as server:
+        server.wait_until_running()
+        path.write_text("1\n")
+        assert server.stop() == 0
+    assert path.read_text() == "1\n"
+
+
+def test_pid_file_goes_when_the_application_cannot_be_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    with serve_application("no_such_application", "--pid-file", str(path)) as server:
+        assert server.wait() == 3
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("kind", ["no folder", "folder", "link"])
+def test_pid_file_that_cannot_be_written_is_one_line_and_exit_code_3(
+    tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "none" / "pid" if kind == "no folder" else tmp_path
+    if kind == "link":
+        path = tmp_path / "link"
+        path.symlink_to(tmp_path / "target")
+    with serve_application("hello", "--pid-file", str(path)) as server:
+        assert server.wait() == 3
+        (line,) = server.errors()
+        assert line.startswith("ERROR:    [Errno ")
+        assert f"error while attempting to write pid file {str(path)!r}: " in line
+    assert not (tmp_path / "target").exists()
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--user", "nobody"), {"uid": NOBODY, "gid": NOBODY, "groups": [NOBODY]}),
+        (("--user", "54321"), {"uid": 54321, "gid": 0, "groups": [0]}),
+        (("--user", "54321", "--group", "12345"), {"uid": 54321, "gid": 12345, "groups": [12345]}),
+        (("--group", "12345"), {"uid": 0, "gid": 12345, "groups": [12345]}),
+    ],
+)
+def test_application_runs_as_another_user_from_its_import_on(
+    folder: Path,
+    everybodys: tuple[str, ...],
+    arguments: tuple[str, ...],
+    expected: dict[str, object],
+) -> None:
+    with serve(folder, *arguments, words=everybodys) as server, server.connect() as client:
+        seen = json.loads(get(client))
+        assert {key: seen[key] for key in expected} == expected
+        assert server.stop() == 0
+
+
+@needs_root
+def test_sockets_and_files_are_made_before_the_user_changes(
+    folder: Path, everybodys: tuple[str, ...]
+) -> None:
+    private = folder / "private"
+    private.mkdir(mode=0o700)
+    path, pid = private / "socket", folder / "pid"
+    folder.chmod(0o755)
+    arguments = ("--bind", f"unix:{path}", "--pid-file", str(pid), "--user", "nobody")
+    with ServerProcess("who:app", *arguments, cwd=folder, prefix=everybodys) as server:
+        server.stderr.expect("Cuvee running on unix socket")
+        assert pid.read_text() == f"{server.process.pid}\n"
+        assert pid.stat().st_uid == NOBODY
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(WAIT)
+            client.connect(str(path))
+            assert json.loads(get(client))["uid"] == NOBODY
+        assert server.stop() == 0
+    assert pid.read_text() == ""  # the folder is root's
+
+
+@needs_root
+@pytest.mark.parametrize(("option", "what"), [("--user", "group 0"), ("--group", "group root")])
+def test_who_may_not_change_is_told_in_one_line(
+    folder: Path, everybodys: tuple[str, ...], option: str, what: str
+) -> None:
+    with serve(folder, option, "root", words=(*everybodys, *AS_NOBODY)) as server:
+        assert server.wait() == 3
+        assert server.errors() == [
+            f"ERROR:    [Errno 1] error while attempting to become {what}: operation not permitted"
+        ]
+
+
+@needs_root
+def test_who_may_not_change_the_user_alone_is_told(
+    folder: Path, everybodys: tuple[str, ...]
+) -> None:
+    arguments = ("--user", "54321", "--group", str(NOBODY))
+    with serve(folder, *arguments, words=(*everybodys, *AS_NOBODY)) as server:
+        assert server.wait() == 3
+        (line,) = server.errors()
+        assert "error while attempting to become user 54321: operation not permitted" in line
+
+
+@needs_root
+def test_who_is_that_user_already_may_say_so(folder: Path, everybodys: tuple[str, ...]) -> None:
+    words = (*everybodys, *AS_NOBODY)
+    with serve(folder, "--user", "nobody", words=words) as server, server.connect() as client:
+        assert json.loads(get(client))["uid"] == NOBODY
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--user", "no-such-user", "--user must be a user of this system, not 'no-such-user'"),
+        ("--group", "no-such-group", "--group must be a group of this system, not 'no-such-group'"),
+        ("--umask", "8", "--umask must be octal digits between 0 and 777, not '8'"),
+        ("--umask", "1000", "--umask must be octal digits between 0 and 777, not '1000'"),
+        ("--idle-exit", "soon", "--idle-exit must be a number of seconds, not 'soon'"),
+        (
+            "--health-path",
+            "health",
+            "--health-path must be a path such as /health, in plain ASCII, not 'health'",
+        ),
+        (
+            "--health-path",
+            "/a?b",
+            "--health-path must be a path such as /health, in plain ASCII, not '/a?b'",
+        ),
+    ],
+)
+def test_wrong_values_are_one_line_and_exit_code_2(option: str, value: str, message: str) -> None:
+    with serve_application("hello", option, value) as server:
+        assert server.wait() == 2
+        assert server.errors() == [f"cuvee: error: {message}"]
+
+
+@pytest.mark.parametrize("umask", ["027", "077"])
+def test_umask_is_the_process_s(folder: Path, umask: str) -> None:
+    with serve(folder, "--umask", umask) as server, server.connect() as client:
+        get(client, "/make")
+        mode = (folder / "made").stat().st_mode & 0o777
+        assert mode == 0o666 & ~int(umask, 8)
+        assert server.stop() == 0
+
+
+def test_umask_is_a_number_in_python() -> None:
+    assert cuvee.Config("a:b", umask=0o27, log_config=None).umask == 0o27
+    assert cuvee.Config("a:b", umask="27", log_config=None).umask == 0o27
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="short names are Linux's")
+def test_process_has_the_name_that_was_asked_for() -> None:
+    with serve_application("hello", "--proc-name", "wine-shop") as server:
+        server.wait_until_running()
+        process = Path(f"/proc/{server.process.pid}")
+        names = (process / "comm").read_text(), (process / "cmdline").read_bytes()
+        assert names[0] == "wine-shop\n" or names[1].startswith(b"wine-shop")
+        assert server.stop() == 0
+
+
+def test_setproctitle_is_used_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "setproctitle.py").write_text(
+        "def setproctitle(name):\n    import sys\n    print('named', name, file=sys.stderr)\n"
+    )
+    environment = {"PYTHONPATH": str(tmp_path)}
+    with serve_application("hello", "--proc-name", "a long name", env=environment) as server:
+        server.wait_until_running()
+        server.stderr.expect("named a long name")
+        assert server.stop() == 0
+
+
+def test_a_process_without_a_name_of_its_own_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cuvee.process_name._COMM", "/no/such/file")
+    monkeypatch.setitem(sys.modules, "setproctitle", None)
+    with pytest.raises(
+        ValueError, match="proc_name must be a name, on Linux or where setproctitle"
+    ):
+        cuvee.Config("a:b", proc_name="wine", log_config=None)
+
+
+def test_sigterm_leaves_no_pid_file(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    with serve_application("hello", "--pid-file", str(path)) as server:
+        server.wait_until_running()
+        server.signal(signal.SIGTERM)
+        assert server.wait() == -signal.SIGTERM
+    assert not path.exists()
