@@ -416,9 +416,7 @@ static PyMemberDef server_members[] = {
 PyDoc_STRVAR(server_doc,
              "Server(app, loop, *, root_path=\"\", state=None, asgi_version=\"3.0\", limits=None,\n"
              "       cancel_grace=None, cancel_unsafe=True, half_close=False, date_header=True, headers=(),\n"
-             "       fresh_context=False, extensions=(), access_log=None, log, trusted=(),\n"
-             "       cancel_grace=None, cancel_unsafe=True, half_close=False, date_header=True,\n"
-             "       server_header=True, extensions=(), health_path=None, access_log=None, log, trusted=(),\n"
+             "       fresh_context=False, extensions=(), health_path=None, access_log=None, log, trusted=(),\n"
              "       forwarded_headers=None, forwarded_hops=0, proxy_protocol=False)\n--\n\n"
              "One ASGI application served over HTTP/1.1 on one event loop.\n\n"
              "Requests run in a copy of the contextvars context that is current now, or with `fresh_context` in an\n"

@@ -91,8 +91,8 @@ make_dicts(cv_service_t *service, const char *asgi_version, PyObject *state)
 }
 
 typedef struct {
-    PyObject *app, *loop, *root_path, *state, *limits, *cancel_grace, *headers, *extensions, *access, *log;
-    PyObject *app, *loop, *root_path, *state, *limits, *cancel_grace, *extensions, *health_path, *access, *log;
+    PyObject *app, *loop, *root_path, *state, *limits, *cancel_grace, *headers, *extensions, *health_path, *access,
+        *log;
     const char *asgi_version;
     cv_server_proxies_t proxies;
     int cancel_unsafe, half_close, date_header, fresh_context;
@@ -103,9 +103,8 @@ parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
 {
     static char *keywords[] = {"app", "loop", "root_path", "state", "asgi_version", "limits",
                                "cancel_grace", "cancel_unsafe", "half_close", "date_header", "headers",
-                               "fresh_context", "extensions", "access_log", "log", "trusted", "forwarded_headers",
-                               "cancel_grace", "cancel_unsafe", "half_close", "date_header", "server_header",
-                               "extensions", "health_path", "access_log", "log", "trusted", "forwarded_headers",
+                               "fresh_context", "extensions", "health_path", "access_log", "log", "trusted",
+                               "forwarded_headers",
                                "forwarded_hops", "proxy_protocol", NULL};
     *out = (server_args_t){
         .state = Py_None,
@@ -118,14 +117,11 @@ parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
         .asgi_version = "3.0",
         .date_header = 1,
     };
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsOOpppOpOOOOOIp:Server", keywords, &out->app, &out->loop,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsOOpppOpOOOOOOIp:Server", keywords, &out->app, &out->loop,
                                      &out->root_path, &out->state, &out->asgi_version, &out->limits,
                                      &out->cancel_grace, &out->cancel_unsafe, &out->half_close, &out->date_header,
-                                     &out->headers, &out->fresh_context, &out->extensions, &out->access, &out->log,
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsOOppppOOOOOOIp:Server", keywords, &out->app, &out->loop,
-                                     &out->root_path, &out->state, &out->asgi_version, &out->limits,
-                                     &out->cancel_grace, &out->cancel_unsafe, &out->half_close, &out->date_header,
-                                     &out->server_header, &out->extensions, &out->health_path, &out->access, &out->log,
+                                     &out->headers, &out->fresh_context, &out->extensions, &out->health_path,
+                                     &out->access, &out->log,
                                      &out->proxies.trusted, &out->proxies.headers, &out->proxies.hops,
                                      &out->proxies.protocol)) {
         return -1;

@@ -21,8 +21,8 @@ from cuvee.kinds import (
     Kind,
     Level,
     Many,
-    Path,
     Octal,
+    Path,
     Seconds,
     Some,
     Text,
@@ -441,6 +441,8 @@ OPTIONS = (
         ANSWERS,
         "another field of each answer; may be given several times",
         flag="--header",
+    ),
+    Option(
         "health_path",
         Form(health_path, "a path such as /health, in plain ASCII", "PATH", optional=True),
         ANSWERS,
