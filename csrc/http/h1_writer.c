@@ -488,17 +488,20 @@ cv_h1_response_body(cv_h1_response_t *response, cv_buffer_t *out, size_t len, bo
     int rc = 0;
     switch (response->framing) {
     case CV_H1_COUNTED:
-        return body_counted(response, len, final, out_take);
+        rc = body_counted(response, len, final, out_take);
+        break;
     case CV_H1_CHUNKED:
         rc = body_chunk(response, out, len, final, out_after, out_after_len);
         *out_take = rc == 0 ? len : 0;
-        return rc;
+        break;
     case CV_H1_CLOSED:
         *out_take = len;
-        return 0;
+        break;
     default: /* CV_H1_BODILESS */
-        return 0;
+        break;
     }
+    response->body_len += *out_take;
+    return rc;
 }
 
 const char *

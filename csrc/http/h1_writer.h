@@ -43,18 +43,19 @@ typedef struct {
     uint16_t status;
     uint8_t framing;        /* cv_h1_framing */
     uint8_t minor;          /* of the request */
-    bool is_head;           /* the request was HEAD */
-    bool keep_alive;        /* in: the request allows it; out: the response leaves it so */
-    bool is_tunnel;         /* a 2xx to CONNECT: it has no length */
-    bool wrote_date;        /* the app gave its own */
-    bool wrote_server;
-    bool wrote_close;       /* a connection field was copied that says "close" among other things */
-    bool has_length;        /* the app gave a content-length */
-    bool asked_chunked;     /* the app gave transfer-encoding: chunked; the field is ours to write */
-    bool has_trailers;      /* a trailer section will follow, if the body is chunked */
-    bool trailers_open;     /* the body is complete, the trailer section is not */
-    bool head_open;         /* begin was called, end_head not yet */
+    bool is_head : 1;       /* the request was HEAD */
+    bool keep_alive : 1;    /* in: the request allows it; out: the response leaves it so */
+    bool is_tunnel : 1;     /* a 2xx to CONNECT: it has no length */
+    bool wrote_date : 1;    /* the app gave its own */
+    bool wrote_server : 1;
+    bool wrote_close : 1;   /* a connection field was copied that says "close" among other things */
+    bool has_length : 1;    /* the app gave a content-length */
+    bool asked_chunked : 1; /* the app gave transfer-encoding: chunked; the field is ours to write */
+    bool has_trailers : 1;  /* a trailer section will follow, if the body is chunked */
+    bool trailers_open : 1; /* the body is complete, the trailer section is not */
+    bool head_open : 1;     /* begin was called, end_head not yet */
     uint64_t length_left;   /* CV_H1_COUNTED: body bytes that are still to come */
+    uint64_t body_len;      /* body bytes that were taken, without their framing */
 } cv_h1_response_t;
 
 /* The most that end_head appends, besides the default fields. */

@@ -161,6 +161,27 @@ TEST(a_length_of_the_app_wins_over_chunked)
     CHECK_SENT(answer, "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nhiho");
 }
 
+TEST(body_bytes_that_go_out_are_counted)
+{
+    answer_t chunked = begin(200);
+    CHECK_EQ(end_head(&chunked, 5, false), 0);
+    CHECK_EQ(body(&chunked, "hello", false), 0);
+    CHECK_EQ(body(&chunked, "", true), 0);
+    CHECK_EQ(chunked.response.body_len, 5);
+    answer_t cut = begin(200);
+    CHECK_EQ(field(&cut, "content-length", "3"), 0);
+    CHECK_EQ(end_head(&cut, 5, true), 0);
+    CHECK_EQ(body(&cut, "hello", true), CV_H1_WLONG);
+    CHECK_EQ(cut.response.body_len, 3);
+    answer_t none = begin(204);
+    CHECK_EQ(end_head(&none, 5, true), 0);
+    CHECK_EQ(body(&none, "hello", true), 0);
+    CHECK_EQ(none.response.body_len, 0);
+    cv_buffer_deinit(&chunked.out);
+    cv_buffer_deinit(&cut.out);
+    cv_buffer_deinit(&none.out);
+}
+
 TEST(more_body_than_said_is_cut)
 {
     answer_t answer = begin(200);
@@ -538,6 +559,7 @@ main(void)
     RUN(chunked_stays_when_the_app_asked_for_it);
     RUN(a_transfer_encoding_that_does_not_end_in_chunked_is_dropped);
     RUN(a_length_of_the_app_wins_over_chunked);
+    RUN(body_bytes_that_go_out_are_counted);
     RUN(more_body_than_said_is_cut);
     RUN(less_body_than_said_ends_the_connection);
     RUN(lengths_that_are_none);
