@@ -13,6 +13,7 @@
 #include "loop/datagram.h"
 #include "loop/loop.h"
 #include "loop/stream.h"
+#include "observe/access_format_type.h"
 #include "observe/access_log_type.h"
 #include "py/state.h"
 #include "server/server.h"
@@ -25,6 +26,7 @@ module_exec(PyObject *module)
         cv_stream_setup_types,
         cv_datagram_setup_type,
         cv_access_log_setup_type,
+        cv_access_format_setup_type,
         cv_finished_setup_types,
         cv_wait_setup_type,
         cv_channel_setup_types,

@@ -2,16 +2,12 @@
 #include "asgi/cycle.h"
 
 #include <stddef.h>
-#include <stdio.h>
 #include <structmember.h>
 
+#include "asgi/access.h"
 #include "asgi/disconnect.h"
-#include "asgi/peer.h"
 #include "asgi/task.h"
 #include "asgi/wait.h"
-#include "http/node.h"
-
-enum { CLIENT_TEXT = CV_NODE_MOST + sizeof ":65535" };
 
 CycleObject *
 cv_cycle_new(cv_service_t *service, cv_conn_t *conn)
@@ -64,7 +60,9 @@ cv_cycle_wake(CycleObject *cycle, cv_list_t *waiters)
 void
 cv_cycle_detach(CycleObject *cycle)
 {
+    PyObject *access_call = NULL;
     if (cycle->conn != NULL) {
+        access_call = cycle->notes == NULL ? NULL : cv_access_end(cycle);
         cycle->conn->request = NULL;
         cycle->conn = NULL;
     }
@@ -76,6 +74,9 @@ cv_cycle_detach(CycleObject *cycle)
     if (!cv_list_is_empty(&cycle->senders) && cv_cycle_wake(cycle, &cycle->senders) < 0) {
         PyErr_WriteUnraisable((PyObject *)cycle);
     }
+    if (access_call != NULL) {
+        cv_access_call(cycle, access_call);
+    }
 }
 
 void
@@ -83,87 +84,6 @@ cv_cycle_disconnect(CycleObject *cycle)
 {
     cycle->disconnected = true;
     cv_cycle_detach(cycle);
-}
-
-/* raw path and query, as text. New reference. */
-static PyObject *
-make_target(CycleObject *cycle)
-{
-    PyObject *target = Py_NewRef(cycle->raw_path);
-    if (cycle->query != NULL) {
-        PyBytes_ConcatAndDel(&target, PyBytes_FromStringAndSize("?", 1));
-        PyBytes_Concat(&target, cycle->query);
-    }
-    if (target == NULL) {
-        return NULL;
-    }
-    PyObject *text = PyUnicode_DecodeLatin1(PyBytes_AS_STRING(target), PyBytes_GET_SIZE(target), NULL);
-    Py_DECREF(target);
-    return text;
-}
-
-/* access(client, method, target, version, status): the Python path of the access log. */
-static int
-call_access(CycleObject *cycle, cv_span_t peer, unsigned status)
-{
-    PyObject *client = PyUnicode_DecodeLatin1(peer.data, (Py_ssize_t)peer.len, NULL);
-    PyObject *target = make_target(cycle);
-    PyObject *done = NULL;
-    if (client != NULL && target != NULL) {
-        done = PyObject_CallFunction(cycle->service->access, "OOOsI", client, cycle->method, target,
-                                     cycle->is_http_1_1 ? "1.1" : "1.0", status);
-    }
-    Py_XDECREF(client);
-    Py_XDECREF(target);
-    Py_XDECREF(done);
-    return done == NULL ? -1 : 0;
-}
-
-/* "host:port" of the client that proxies told of, in `room`, or of the connection's peer. */
-static cv_span_t
-client_text(const CycleObject *cycle, char room[CLIENT_TEXT])
-{
-    if (cycle->client == NULL) {
-        return cv_peer_text(cycle->conn->app);
-    }
-    PyObject *host = PyTuple_GET_ITEM(cycle->client, 0);
-    size_t len = (size_t)PyUnicode_GET_LENGTH(host);
-    memcpy(room, PyUnicode_1BYTE_DATA(host), len);
-    len += (size_t)snprintf(room + len, CLIENT_TEXT - len, ":%ld", PyLong_AsLong(PyTuple_GET_ITEM(cycle->client, 1)));
-    return (cv_span_t){room, len};
-}
-
-static int
-log_access(CycleObject *cycle, unsigned status)
-{
-    cv_service_t *service = cycle->service;
-    char room[CLIENT_TEXT];
-    cv_span_t client = client_text(cycle, room);
-    if (service->access_log == NULL) {
-        return call_access(cycle, client, status);
-    }
-    const char *method = (const char *)PyUnicode_1BYTE_DATA(cycle->method);
-    cv_span_t query = {NULL, 0};
-    if (cycle->query != NULL) {
-        query = (cv_span_t){PyBytes_AS_STRING(cycle->query), (size_t)PyBytes_GET_SIZE(cycle->query)};
-    }
-    cv_access_log_line(service->access_log, client,
-                       (cv_span_t){method, (size_t)PyUnicode_GET_LENGTH(cycle->method)},
-                       (cv_span_t){PyBytes_AS_STRING(cycle->raw_path), (size_t)PyBytes_GET_SIZE(cycle->raw_path)},
-                       query, cycle->is_http_1_1 ? 1 : 0, status);
-    return 0;
-}
-
-void
-cv_cycle_log_access(CycleObject *cycle, unsigned status)
-{
-    if (cycle->service->access == NULL || cycle->conn == NULL || cycle->logged) {
-        return;
-    }
-    cycle->logged = true;
-    if (log_access(cycle, status) < 0) {
-        PyErr_WriteUnraisable(cycle->service->access);
-    }
 }
 
 static int
@@ -188,6 +108,9 @@ cycle_clear(PyObject *op)
     Py_CLEAR(self->method);
     Py_CLEAR(self->raw_path);
     Py_CLEAR(self->query);
+    if (self->notes != NULL) {
+        cv_access_clear(self);
+    }
     Py_CLEAR(self->body);
     return 0;
 }

@@ -22,6 +22,8 @@
 #include "base/buffer.h"
 #include "base/list.h"
 
+typedef struct cv_access_notes cv_access_notes_t;
+
 typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall; /* cycle(task): the task's done callback */
@@ -39,6 +41,7 @@ typedef struct {
     PyObject *method;          /* str */
     PyObject *raw_path;        /* bytes */
     PyObject *query;           /* bytes */
+    cv_access_notes_t *notes;  /* owned; NULL unless the log's format wants more than that */
 
     /* receive */
     PyObject *body;            /* bytes that arrived first, strong, or NULL */
@@ -62,7 +65,7 @@ typedef struct {
     bool started;              /* http.response.start was accepted */
     bool trailers_due;         /* http.response.trailers were announced and did not end */
     bool cancelled;            /* the server cancelled its task, which it does once */
-    bool logged;               /* its access log line is written */
+    bool logged;               /* its access log line is written, or its status noted for that */
     bool complete;             /* the final http.response.body was accepted, or the answer was given up */
 } CycleObject;
 
@@ -86,10 +89,6 @@ cv_cycle_complete(CycleObject *cycle)
 
 /* Wakes what waits in receive, or in send. -1: set_result failed (an exception is set). */
 int cv_cycle_wake(CycleObject *cycle, cv_list_t *waiters);
-
-/* Writes the access log line, if none was. `status` is what the response starts with. A log that raises is reported as
- * unraisable: it is not the application's failure. */
-void cv_cycle_log_access(CycleObject *cycle, unsigned status);
 
 /* Makes the Cycle type. */
 int cv_cycle_setup_type(PyObject *module);

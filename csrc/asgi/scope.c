@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "asgi/access.h"
 #include "asgi/client.h"
 #include "asgi/peer.h"
 #include "http/target.h"
@@ -229,6 +230,16 @@ build_headers(cv_service_t *service, const cv_h1_head_t *head)
     return headers;
 }
 
+static int
+set_headers(cv_service_t *service, PyObject *scope, const cv_h1_head_t *head, CycleObject *cycle)
+{
+    PyObject *headers = build_headers(service, head);
+    if (headers != NULL && service->access_format != NULL && cv_access_begin(cycle, head, headers) < 0) {
+        Py_CLEAR(headers);
+    }
+    return set_steal(scope, service->state->names.headers, headers);
+}
+
 /* Sets "server" unless the template has it already; from then on it does. */
 static int
 set_server(cv_service_t *service, PyObject *scope, cv_conn_t *conn)
@@ -259,7 +270,7 @@ cv_scope_build(cv_service_t *service, cv_conn_t *conn, const cv_h1_head_t *head,
     if ((head->minor == 0 && PyDict_SetItem(scope, n->http_version, n->http_1_0) < 0)
         || set_steal(scope, n->asgi, cv_lent_take(&service->asgi)) < 0
         || set_server(service, scope, conn) < 0 || cv_client_set(service, scope, conn, head, cycle) < 0
-        || set_steal(scope, n->headers, build_headers(service, head)) < 0
+        || set_headers(service, scope, head, cycle) < 0
         || set_steal(scope, n->state, PyDict_Copy(service->lifespan_state)) < 0
         || set_steal(scope, n->extensions, cv_lent_take(cv_extensions_for(&service->extensions, head))) < 0
         || set_target(service, scope, head, cycle) < 0) {

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "asgi/access.h"
 #include "asgi/send.h"
 #include "py/errors.h"
 
@@ -17,7 +18,7 @@ take_back_head(CycleObject *cycle)
         cv_conn_retract(cycle->conn);
         cycle->started = false;
         cycle->trailers_due = false;
-        cycle->logged = false; /* the line of the access log that stands there is overtaken by another one */
+        cv_access_retract(cycle);
     }
 }
 

@@ -2,6 +2,7 @@
  *
  * Messages of fields: the head of an answer, the trailers behind its body, early hints before both.
  */
+#include "asgi/access.h"
 #include "asgi/send.h"
 #include "py/errors.h"
 
@@ -28,7 +29,13 @@ put_name_and_value(const sink_t *sink, PyObject *name, PyObject *value)
     int status = sink->lines == NULL
         ? cv_conn_field(conn, name_text, name_len, value_text, value_len)
         : cv_h1_field_line(sink->lines, name_text, name_len, value_text, value_len, true);
-    return status < 0 ? cv_error_set(status) : 0;
+    if (status < 0) {
+        return cv_error_set(status);
+    }
+    if (sink->cycle->notes != NULL && sink->lines == NULL) {
+        cv_access_field(sink->cycle, name, value);
+    }
+    return 0;
 }
 
 static int
@@ -157,6 +164,7 @@ cv_send_start(CycleObject *cycle, const cv_message_t *message)
         if (cycle->conn != NULL) {
             cv_conn_retract(cycle->conn);
         }
+        cv_access_retract(cycle);
         return -1;
     }
     cycle->started = true;
@@ -166,7 +174,7 @@ cv_send_start(CycleObject *cycle, const cv_message_t *message)
             cv_conn_want_trailers(cycle->conn);
         }
     }
-    cv_cycle_log_access(cycle, (unsigned)status);
+    cv_access_start(cycle, (unsigned)status);
     return TOOK;
 }
 

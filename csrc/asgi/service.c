@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "asgi/service.h"
 
+#include "asgi/access.h"
 #include "asgi/connection.h"
 #include "asgi/cycle.h"
 #include "asgi/disconnect.h"
@@ -59,7 +60,7 @@ static void
 refuse_cycle(CycleObject *cycle, cv_limit_t limit)
 {
     cv_service_t *service = cycle->service;
-    cv_cycle_log_access(cycle, 503);
+    cv_access_start(cycle, 503);
     service->total++;
     service->env.limited[limit]++;
     if (cycle->conn != NULL && limit == CV_LIMIT_REQUESTS) {
@@ -206,7 +207,7 @@ static void
 let_client_go(CycleObject *cycle)
 {
     Py_INCREF(cycle);
-    cv_cycle_log_access(cycle, 499);
+    cv_access_start(cycle, 499);
     cv_cycle_disconnect(cycle);
     cv_disconnect_begin(cycle);
     Py_DECREF(cycle);
@@ -231,7 +232,7 @@ on_refused(cv_conn_t *conn, unsigned status, const char *rule)
     cv_service_t *service = service_of(conn);
     cv_service_enter(service);
     if (conn->request != NULL && status != 0) {
-        cv_cycle_log_access(conn->request, status);
+        cv_access_start(conn->request, status);
     }
     cv_report_format(service, CV_LOG_WARNING, "Invalid HTTP request received. (%s)", rule);
 }
@@ -349,6 +350,7 @@ cv_service_run(cv_service_t *service)
     }
     uint64_t start = cv_clock_now();
     uint64_t step_start = start;
+    cv_access_look(service, start);
     unsigned in_a_row = 1;
     for (unsigned count = 1; !cv_list_is_empty(&service->queued); count++) {
         CycleObject *cycle = CV_CONTAINER_OF(service->queued.next, CycleObject, node);

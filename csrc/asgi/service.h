@@ -19,10 +19,12 @@
 #include "asgi/extensions.h"
 #include "asgi/lent.h"
 #include "asgi/recent.h"
+#include "base/buffer.h"
 #include "base/list.h"
 #include "base/trusted.h"
 #include "conn/conn.h"
 #include "http/forwarded.h"
+#include "observe/access_format.h"
 #include "observe/access_log.h"
 #include "py/state.h"
 
@@ -65,6 +67,9 @@ struct cv_service {
     PyObject *log;              /* log(level, message, exception) */
     PyObject *access;           /* AccessLog, a callable, or NULL */
     cv_access_log_t *access_log; /* of `access`, borrowed; NULL when that is a callable or NULL */
+    PyObject *look_access;      /* look() gives what `access` should be; or NULL */
+    PyObject *access_format_object;
+    cv_access_format_t *access_format; /* of that, borrowed; NULL for uvicorn's */
     uint32_t limit_concurrency; /* connections or requests at which another request gets 503 */
     uint32_t limit_requests;    /* requests under way at which another one gets 503 */
     cv_trusted_t trusted;       /* whose word about a client is taken */
@@ -88,6 +93,8 @@ struct cv_service {
     uint64_t total;             /* complete responses */
     uint64_t cancel_ignored;    /* requests that went on though they were cancelled, since their client was gone */
     cv_deadline_t request_deadline; /* of the first open cycle that has a time limit */
+    uint64_t access_looked;     /* nanoseconds: when look_access was called last */
+    cv_buffer_t access_line;    /* room to write one in */
     uint64_t flushes;           /* rounds whose output was written: no step spans two */
     cv_batch_t batch;
     PyObject *start_text;       /* strong: the text that the app wrote for "http.response.start" last, */

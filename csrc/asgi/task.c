@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "asgi/task.h"
 
+#include "asgi/access.h"
 #include "asgi/channel.h"
 #include "asgi/disconnect.h"
 #include "asgi/report.h"
@@ -101,6 +102,7 @@ give_up_answer(CycleObject *cycle)
     } else {
         unsigned status = cycle->told_stop ? 503 : 500;
         cv_cycle_log_access(cycle, status);
+        cv_access_start(cycle, 500);
         cycle->service->total++;
         cv_conn_refuse(conn, status, NULL);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "asgi/timeout.h"
 
+#include "asgi/access.h"
 #include "asgi/report.h"
 #include "asgi/task.h"
 
@@ -23,7 +24,7 @@ end_answer(CycleObject *cycle)
         cv_conn_close(cycle->conn, true);
         return;
     }
-    cv_cycle_log_access(cycle, 504);
+    cv_access_start(cycle, 504);
     service->total++;
     if (cycle->conn != NULL) {
         cv_conn_refuse(cycle->conn, 504, NULL);

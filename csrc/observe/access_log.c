@@ -366,23 +366,42 @@ cv_access_log_new(int fd, bool colours, size_t ring_bytes)
     return log;
 }
 
+/* True when a line of at most `len` bytes may be added; otherwise it is lost, and counted. */
+static bool
+admit(cv_access_log_t *log, size_t len)
+{
+    forget_parent(log);
+    bool lost = log->closed || atomic_load_explicit(&log->broken, memory_order_relaxed)
+        || len > log->ring.size - cv_log_ring_used(&log->ring) || (!log->started && !start(log));
+    if (lost) {
+        atomic_fetch_add(&log->dropped, 1);
+    }
+    return !lost;
+}
+
 void
 cv_access_log_line(cv_access_log_t *log, cv_span_t client, cv_span_t method, cv_span_t path, cv_span_t query,
                    unsigned minor, unsigned status)
 {
     cv_access_line_t line = {client, method, path, query, minor, status};
-    forget_parent(log);
-    bool lost = log->closed || atomic_load_explicit(&log->broken, memory_order_relaxed)
-        || cv_access_line_bound(&line) > log->ring.size - cv_log_ring_used(&log->ring)
-        || (!log->started && !start(log));
-    if (lost) {
-        atomic_fetch_add(&log->dropped, 1);
-        return;
+    if (admit(log, cv_access_line_bound(&line))) {
+        cv_log_cursor_t cursor = cv_log_ring_start(&log->ring);
+        cv_access_line_put(&cursor, &line, log->colours);
+        cv_log_ring_commit(&cursor);
+        wake_writer(log);
     }
-    cv_log_cursor_t cursor = cv_log_ring_start(&log->ring);
-    cv_access_line_put(&cursor, &line, log->colours);
-    cv_log_ring_commit(&cursor);
-    wake_writer(log);
+}
+
+void
+cv_access_log_text(cv_access_log_t *log, cv_span_t text)
+{
+    if (admit(log, text.len + 1)) {
+        cv_log_cursor_t cursor = cv_log_ring_start(&log->ring);
+        cv_log_ring_put(&cursor, text.data, text.len);
+        cv_log_ring_put(&cursor, "\n", 1);
+        cv_log_ring_commit(&cursor);
+        wake_writer(log);
+    }
 }
 
 uint64_t

@@ -27,6 +27,9 @@ cv_access_log_t *cv_access_log_new(int fd, bool colours, size_t ring_bytes);
 void cv_access_log_line(cv_access_log_t *log, cv_span_t client, cv_span_t method, cv_span_t path, cv_span_t query,
                         unsigned minor, unsigned status);
 
+/* Adds one line that is written already (access_format.h), but for its end. */
+void cv_access_log_text(cv_access_log_t *log, cv_span_t text);
+
 /* Lines that were lost: the ring was full, the reader gone, the disk full, or the log closed. */
 uint64_t cv_access_log_dropped(const cv_access_log_t *log);
 

@@ -91,6 +91,7 @@ server_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(service->task_keywords);
     Py_VISIT(service->log);
     Py_VISIT(service->access);
+    Py_VISIT(service->look_access);
     Py_VISIT(service->task_factory);
     Py_VISIT(service->on_idle);
     Py_VISIT(service->handles);
@@ -127,6 +128,9 @@ server_clear(PyObject *op)
     Py_CLEAR(service->log);
     service->access_log = NULL;
     Py_CLEAR(service->access);
+    Py_CLEAR(service->look_access);
+    service->access_format = NULL;
+    Py_CLEAR(service->access_format_object);
     Py_CLEAR(service->task_factory);
     Py_CLEAR(service->on_idle);
     Py_CLEAR(service->handles);
@@ -149,6 +153,7 @@ server_dealloc(PyObject *op)
     }
     server_clear(op);
     cv_trusted_deinit(&self->service.trusted);
+    cv_buffer_deinit(&self->service.access_line);
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -418,6 +423,10 @@ PyDoc_STRVAR(server_doc,
              "       cancel_grace=None, cancel_unsafe=True, half_close=False, date_header=True, headers=(),\n"
              "       fresh_context=False, extensions=(), health_path=None, access_log=None, log, trusted=(),\n"
              "       forwarded_headers=None, forwarded_hops=0, proxy_protocol=False)\n--\n\n"
+             "       cancel_grace=None, cancel_unsafe=True, half_close=False, date_header=True,\n"
+             "       server_header=True, extensions=(), access_log=None, look_access=None,\n"
+             "       access_format=None, log, trusted=(), forwarded_headers=None, forwarded_hops=0,\n"
+             "       proxy_protocol=False)\n--\n\n"
              "One ASGI application served over HTTP/1.1 on one event loop.\n\n"
              "Requests run in a copy of the contextvars context that is current now, or with `fresh_context` in an\n"
              "empty one. `state` is copied into each scope. `headers` are pairs of bytes that every answer has too.\n"
@@ -431,6 +440,14 @@ PyDoc_STRVAR(server_doc,
              "fields that `forwarded_headers` names (x-forwarded, forwarded, or None), the last `forwarded_hops` of\n"
              "them (0: as the hosts tell), and with `proxy_protocol` in PROXY preambles. Use from the loop's thread\n"
              "only; close() it in the end.");
+             "of http.response that are offered: early_hint, trailers, pathsend, zerocopysend. `access_log` is an\n"
+             "AccessLog, or is called with client, method, target, version and status; `look_access` is called once a\n"
+             "second, while there are requests, for what is to be that from now on. `access_format` is an\n"
+             "AccessFormat for other lines than uvicorn's, which a callable is given as its sixth argument. `log` is\n"
+             "called with a level number of logging's, a message and an exception or None. `trusted` are the hosts\n"
+             "whose word about a client is taken: in the fields that `forwarded_headers` names (x-forwarded,\n"
+             "forwarded, or None), the last `forwarded_hops` of them (0: as the hosts tell), and with `proxy_protocol`\n"
+             "in PROXY preambles. Use from the loop's thread only; close() it in the end.");
 
 static PyType_Slot server_slots[] = {
     {Py_tp_doc, (void *)server_doc},

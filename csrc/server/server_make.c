@@ -2,8 +2,9 @@
 #define PY_SSIZE_T_CLEAN
 #include "server/server_make.h"
 
+#include "asgi/access.h"
 #include "asgi/scope.h"
-#include "observe/access_log_type.h"
+#include "base/clock.h"
 #include "py/errors.h"
 #include "server/in_foreign_loop.h"
 #include "server/on_cuvee_loop.h"
@@ -39,21 +40,6 @@ is_coroutine_app(PyObject *app)
     bool is = is_coroutine_function(call);
     Py_DECREF(call);
     return is;
-}
-
-static int
-set_access(cv_service_t *service, PyObject *access)
-{
-    if (access == Py_None) {
-        return 0;
-    }
-    service->access = Py_NewRef(access);
-    service->access_log = cv_access_log_from_object(access);
-    if (service->access_log == NULL && !PyCallable_Check(access)) {
-        PyErr_SetString(PyExc_TypeError, "access_log must be an AccessLog, a callable or None");
-        return -1;
-    }
-    return 0;
 }
 
 /* {"version": …, "spec_version": …}. New reference. */
@@ -93,6 +79,8 @@ make_dicts(cv_service_t *service, const char *asgi_version, PyObject *state)
 typedef struct {
     PyObject *app, *loop, *root_path, *state, *limits, *cancel_grace, *headers, *extensions, *health_path, *access,
         *log;
+    PyObject *app, *loop, *root_path, *state, *limits, *cancel_grace, *extensions, *access, *log;
+    PyObject *look_access, *access_format;
     const char *asgi_version;
     cv_server_proxies_t proxies;
     int cancel_unsafe, half_close, date_header, fresh_context;
@@ -106,6 +94,9 @@ parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
                                "fresh_context", "extensions", "health_path", "access_log", "log", "trusted",
                                "forwarded_headers",
                                "forwarded_hops", "proxy_protocol", NULL};
+                               "cancel_grace", "cancel_unsafe", "half_close", "date_header", "server_header",
+                               "extensions", "access_log", "look_access", "access_format", "log", "trusted",
+                               "forwarded_headers", "forwarded_hops", "proxy_protocol", NULL};
     *out = (server_args_t){
         .state = Py_None,
         .limits = Py_None,
@@ -113,6 +104,8 @@ parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
         .cancel_unsafe = 1,
         .health_path = Py_None,
         .access = Py_None,
+        .look_access = Py_None,
+        .access_format = Py_None,
         .proxies.headers = Py_None,
         .asgi_version = "3.0",
         .date_header = 1,
@@ -124,10 +117,20 @@ parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
                                      &out->access, &out->log,
                                      &out->proxies.trusted, &out->proxies.headers, &out->proxies.hops,
                                      &out->proxies.protocol)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsOOppppOOOOOOOIp:Server", keywords, &out->app, &out->loop,
+                                     &out->root_path, &out->state, &out->asgi_version, &out->limits,
+                                     &out->cancel_grace, &out->cancel_unsafe, &out->half_close, &out->date_header,
+                                     &out->server_header, &out->extensions, &out->access, &out->look_access,
+                                     &out->access_format, &out->log, &out->proxies.trusted, &out->proxies.headers,
+                                     &out->proxies.hops, &out->proxies.protocol)) {
         return -1;
     }
     if (out->log == NULL || !PyCallable_Check(out->log)) {
         PyErr_SetString(PyExc_TypeError, "log must be callable");
+        return -1;
+    }
+    if (out->look_access != Py_None && !PyCallable_Check(out->look_access)) {
+        PyErr_SetString(PyExc_TypeError, "look_access must be callable or None");
         return -1;
     }
     if (out->state != Py_None && !PyDict_Check(out->state)) {
@@ -227,9 +230,12 @@ take_references(ServerObject *self, const server_args_t *args)
     service->root_path = args->root_path == NULL ? Py_NewRef(service->state->names.empty) : Py_NewRef(args->root_path);
     service->health_path = args->health_path == Py_None ? NULL : Py_NewRef(args->health_path);
     service->context = PyContext_CopyCurrent();
-    if (service->context == NULL || set_access(service, args->access) < 0) {
+    if (service->context == NULL || cv_access_set(service, args->access) < 0
+        || cv_access_set_format(service, args->access_format) < 0) {
         return -1;
     }
+    service->look_access = args->look_access == Py_None ? NULL : Py_NewRef(args->look_access);
+    service->access_looked = cv_clock_now();
     if (args->extensions != NULL && cv_extensions_enable(&service->extensions, args->extensions) < 0) {
         return -1;
     }

@@ -17,6 +17,10 @@ _T_co = TypeVar("_T_co", covariant=True)
 # ---- the server ------------------------------------------------------------------------------
 
 @final
+class AccessFormat:
+    def __new__(cls, pieces: Sequence[tuple[str, str]], *, json: bool = False) -> AccessFormat: ...
+
+@final
 class AccessLog:
     @property
     def dropped(self) -> int: ...
@@ -61,6 +65,9 @@ class Server:
         extensions: Iterable[str] = (),
         health_path: bytes | None = None,
         access_log: AccessLog | Callable[[str, str, str, str, int], object] | None = None,
+        access_log: AccessLog | Callable[..., object] | None = None,
+        look_access: Callable[[], AccessLog | Callable[..., object] | None] | None = None,
+        access_format: AccessFormat | None = None,
         log: Callable[[int, str, BaseException | None], object],
         trusted: Iterable[str] = (),
         forwarded_headers: str | None = None,

@@ -199,6 +199,20 @@ TEST(lines_come_out_in_order)
     close_log(&made);
 }
 
+TEST(a_line_that_is_written_already_gets_its_end)
+{
+    fixture_t made = open_log(0, 4096);
+    char longest[4096];
+    memset(longest, 'x', sizeof(longest));
+    cv_access_log_text(made.log, (cv_span_t){"{\"a\":1}", 7});
+    CHECK(cv_access_log_flush(made.log, LONG_MS));
+    const char *text = take(made.ends[0]);
+    CHECK_BYTES(text, strlen(text), "{\"a\":1}\n");
+    cv_access_log_text(made.log, (cv_span_t){longest, sizeof(longest)}); /* with its end it has no room */
+    CHECK_EQ(cv_access_log_dropped(made.log), 1);
+    close_log(&made);
+}
+
 TEST(nothing_starts_before_the_first_line)
 {
     fixture_t made = open_log(0, 1 << 16);
@@ -532,6 +546,7 @@ int
 main(void)
 {
     RUN(lines_come_out_in_order);
+    RUN(a_line_that_is_written_already_gets_its_end);
     RUN(nothing_starts_before_the_first_line);
     RUN(a_sleeping_writer_is_woken);
     RUN(a_file_gets_every_line_and_close_writes_the_rest);
