@@ -446,8 +446,8 @@ PyDoc_STRVAR(server_doc,
              "AccessFormat for other lines than uvicorn's, which a callable is given as its sixth argument. `log` is\n"
              "called with a level number of logging's, a message and an exception or None. `trusted` are the hosts\n"
              "whose word about a client is taken: in the fields that `forwarded_headers` names (x-forwarded,\n"
-             "forwarded, or None), the last `forwarded_hops` of them (0: as the hosts tell), and with `proxy_protocol`\n"
-             "in PROXY preambles. Use from the loop's thread only; close() it in the end.");
+             "forwarded, or None), the last `forwarded_hops` of them (0: as the hosts tell), and with\n"
+             "`proxy_protocol` in PROXY preambles. Use from the loop's thread only; close() it in the end.");
 
 static PyType_Slot server_slots[] = {
     {Py_tp_doc, (void *)server_doc},

@@ -84,7 +84,7 @@ def _defaults() -> dict[str, Any]:
     defaults = {
         name: parameter.default for name, parameter in inspect.signature(Config).parameters.items()
     }
-    return {**defaults, "app": None, "app_dir": ""}
+    return {**defaults, "app": None, "app_dir": "", "log_config": None}
 
 
 # ---- parsing -------------------------------------------------------------------------------------

@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable
-from importlib import import_module
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 
 from cuvee._types import ASGIApplication
 from cuvee.fields import default_fields
@@ -40,6 +38,10 @@ LOOPBACK = "127.0.0.1,::1"
 """The proxies that are trusted where nothing says which."""
 HTTPType = Literal["auto", "h11", "httptools", "zttp"]
 WSType = Literal["auto", "none"]
+LogFormatType = Literal["text", "json"]
+LogConfigType: TypeAlias = (
+    "dict[str, Any] | str | os.PathLike[str] | RawConfigParser | IO[Any] | None"
+)
 
 STARTUP_FAILURE = 3
 """The exit code of a server that could not start."""
@@ -72,6 +74,15 @@ WEBSOCKET_ONLY = (
     "ws_ping_timeout",
     "ws_per_message_deflate",
 )
+LOG_OPTIONS = (
+    "log_format",
+    "access_log_format",
+    "access_logfile",
+    "error_logfile",
+    "log_syslog",
+)
+"""The options of the built-in logging."""
+
 logger = logging.getLogger("uvicorn.error")
 
 
@@ -103,9 +114,14 @@ class Config:
         ws_ping_timeout: float | None = 20.0,
         ws_per_message_deflate: bool = True,
         workers: int | None = None,
-        log_config: dict[str, Any] | str | RawConfigParser | IO[Any] | None = LOGGING_CONFIG,
+        log_config: LogConfigType = LOGGING_CONFIG,
         log_level: str | int | None = None,
+        log_format: LogFormatType = "text",
         access_log: bool = True,
+        access_log_format: str | None = None,
+        access_logfile: str | None = None,
+        error_logfile: str | None = None,
+        log_syslog: str | None = None,
         use_colors: bool | None = None,
         env_file: str | os.PathLike[str] | None = None,
         interface: InterfaceType = "auto",
@@ -182,7 +198,7 @@ class Config:
         h11_max_incomplete_event_size: int | None = None,
     ) -> None:
         self.app = app
-        self.log_config = log_config
+        self.log_config = check("log_config", log_config)
         self.host = check("host", host)
         self.port = check("port", port)
         self.uds = check("uds", uds)
@@ -192,9 +208,14 @@ class Config:
         self.uds_owner = check("uds_owner", uds_owner)
         check_places(self)
         self.backlog = check("backlog", backlog)
-        level = check("log_level", log_level)
+        level = check("log_level", log_level.lower() if isinstance(log_level, str) else log_level)
         self.log_level = LOG_LEVELS[level] if isinstance(level, str) else level
+        self.log_format = check("log_format", log_format)
         self.access_log = check("access_log", access_log)
+        self.access_log_format = check("access_log_format", access_log_format)
+        self.access_logfile = check("access_logfile", access_logfile)
+        self.error_logfile = check("error_logfile", error_logfile)
+        self.log_syslog = check("log_syslog", log_syslog)
         self.use_colors = check("use_colors", use_colors)
         self.env_file = check("env_file", env_file)
         self.interface = check("interface", interface)
@@ -409,6 +430,23 @@ class Config:
         return {name: value for name, value in all_of_them.items() if value is not None}
 
     @property
+    def log_options(self) -> dict[str, str]:
+        """The options that change what the built-in logging writes, and where: those that are set.
+
+        An access_log_format of None follows log_format.
+        """
+        all_of_them = {name: getattr(self, name) for name in LOG_OPTIONS}
+        plain = (None, "text")
+        return {name: value for name, value in all_of_them.items() if value not in plain}
+
+    @property
+    def access_format(self) -> str | None:
+        """The format of the access log's lines; None for uvicorn's."""
+        if self.access_log_format is None and self.log_format == "json":
+            return "json"
+        return self.access_log_format
+
+    @property
     def lifespan_class(self) -> type[Lifespan]:
         """The class that talks the lifespan protocol, as `lifespan` asks for it."""
         from cuvee.lifespan import Lifespan, LifespanOff
@@ -501,10 +539,13 @@ class Config:
     # ---- logging ---------------------------------------------------------------------------------
 
     def configure_logging(self) -> None:
-        """Apply log_config, use_colors, log_level and access_log to Python's logging."""
+        """Apply the options that are about logs to Python's logging."""
         logging.addLevelName(TRACE_LOG_LEVEL, "TRACE")
-        if self.log_config is not None:
-            self._apply_log_config(self.log_config)
+        built_in = self.log_config is LOGGING_CONFIG and not self.log_options
+        if not (built_in and configure_untouched(self.use_colors)):
+            from cuvee.log_setup import configure
+
+            configure(self)
         if self.log_level is not None:
             for name in ("uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
                 logging.getLogger(name).setLevel(self.log_level)
@@ -512,29 +553,6 @@ class Config:
             access = logging.getLogger("uvicorn.access")
             access.handlers = []
             access.propagate = False
-
-    def _apply_log_config(
-        self, log_config: dict[str, Any] | str | RawConfigParser | IO[Any]
-    ) -> None:
-        if log_config is LOGGING_CONFIG and configure_untouched(self.use_colors):
-            return
-        import logging.config
-
-        if isinstance(log_config, str):
-            read = _read_log_config(log_config)
-            if read is None:
-                logging.config.fileConfig(log_config, disable_existing_loggers=False)
-                return
-            log_config = read
-        if not isinstance(log_config, dict):
-            logging.config.fileConfig(log_config, disable_existing_loggers=False)
-            return
-        if self.use_colors is not None:
-            log_config = copy.deepcopy(log_config)
-            for name in ("default", "access"):
-                if name in log_config.get("formatters", {}):
-                    log_config["formatters"][name]["use_colors"] = self.use_colors
-        logging.config.dictConfig(log_config)
 
 
 def _hosts_of_environment() -> str:
@@ -577,14 +595,3 @@ def _without_factory(app: Any) -> Any:
         "but please consider setting the --factory flag explicitly."
     )
     return made
-
-
-def _read_log_config(path: str) -> dict[str, Any] | None:
-    """Return what is in a JSON or YAML file; None for other files, which fileConfig reads."""
-    suffix = os.path.splitext(path)[1]
-    if suffix not in (".json", ".yaml", ".yml"):
-        return None
-    with open(path, encoding="utf-8") as file:
-        module, load = ("json", "load") if suffix == ".json" else ("yaml", "safe_load")
-        loaded: dict[str, Any] = getattr(import_module(module), load)(file)
-    return loaded

@@ -6,7 +6,8 @@ from __future__ import annotations
 import copy
 import logging
 import sys
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
 
 TRACE_LOG_LEVEL = 5
 """Below DEBUG: every ASGI message."""
@@ -38,7 +39,6 @@ LOGGING_CONFIG: dict[str, Any] = {
         "access": {
             "()": "cuvee.logging.AccessFormatter",
             "fmt": ACCESS_FORMAT,
-            "use_colors": None,
         },
     },
     "handlers": {
@@ -63,24 +63,27 @@ LOGGING_CONFIG: dict[str, Any] = {
 
 _UNCHANGED = copy.deepcopy(LOGGING_CONFIG)
 
-_LEVEL_COLORS = {
-    TRACE_LOG_LEVEL: "34",
-    logging.DEBUG: "36",
-    logging.INFO: "32",
-    logging.WARNING: "33",
-    logging.ERROR: "31",
-    logging.CRITICAL: "91",
-}
-_STATUS_COLORS = {1: "97", 2: "32", 3: "33", 4: "31", 5: "91"}
-
 
 def style(text: str, code: str | None) -> str:
     """Wrap `text` in the terminal's escape sequence `code`; None leaves it alone."""
     return text if code is None else f"\x1b[{code}m{text}\x1b[0m"
 
 
+def _colour(code: str) -> Callable[[Any], str]:
+    return lambda value: style(str(value), code)
+
+
 class ColourizedFormatter(logging.Formatter):
     """Adds `levelprefix`: the level's name in its colour, a colon and padding."""
+
+    level_name_colors: ClassVar[dict[int, Callable[[str], str]]] = {
+        TRACE_LOG_LEVEL: _colour("34"),
+        logging.DEBUG: _colour("36"),
+        logging.INFO: _colour("32"),
+        logging.WARNING: _colour("33"),
+        logging.ERROR: _colour("31"),
+        logging.CRITICAL: _colour("91"),
+    }
 
     def __init__(
         self,
@@ -93,6 +96,11 @@ class ColourizedFormatter(logging.Formatter):
         self.use_colors = self.should_use_colors() if use_colors is None else bool(use_colors)
         super().__init__(fmt=fmt, datefmt=datefmt, style=style)
 
+    def color_level_name(self, level_name: str, level_no: int) -> str:
+        """Return the level's name in its colour."""
+        colour = self.level_name_colors.get(level_no)
+        return level_name if colour is None else colour(level_name)
+
     def should_use_colors(self) -> bool:
         """Say whether the stream that this format is meant for is a terminal."""
         return _is_terminal(sys.stdout)
@@ -103,7 +111,7 @@ class ColourizedFormatter(logging.Formatter):
         padding = " " * (8 - len(record.levelname))
         level = record.levelname
         if self.use_colors:
-            level = style(level, _LEVEL_COLORS.get(record.levelno))
+            level = self.color_level_name(level, record.levelno)
             color_message = record.__dict__.get("color_message")
             if color_message is not None:
                 record.msg = color_message
@@ -123,6 +131,25 @@ class DefaultFormatter(ColourizedFormatter):
 class AccessFormatter(ColourizedFormatter):
     """Adds `client_addr`, `request_line` and `status_code` ("200 OK") to an access record."""
 
+    status_code_colours: ClassVar[dict[int, Callable[[str], str]]] = {
+        1: _colour("97"),
+        2: _colour("32"),
+        3: _colour("33"),
+        4: _colour("31"),
+        5: _colour("91"),
+    }
+
+    def get_status_code(self, status_code: int) -> str:
+        """Return a status with its phrase, in its colour."""
+        from http import HTTPStatus  # seldom needed: as a rule C writes the access log
+
+        try:
+            text = f"{status_code} {HTTPStatus(status_code).phrase}"
+        except ValueError:
+            text = f"{status_code} "
+        colour = self.status_code_colours.get(status_code // 100) if self.use_colors else None
+        return text if colour is None else colour(text)
+
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Take the record's five arguments apart."""
         record = copy.copy(record)
@@ -134,18 +161,30 @@ class AccessFormatter(ColourizedFormatter):
             record.__dict__.update(
                 client_addr=client,
                 request_line=request_line,
-                status_code=self._status(int(str(status))),
+                status_code=self.get_status_code(int(str(status))),
             )
         return super().formatMessage(record)
 
-    def _status(self, status: int) -> str:
-        from http import HTTPStatus  # seldom needed: as a rule C writes the access log
 
-        try:
-            text = f"{status} {HTTPStatus(status).phrase}"
-        except ValueError:
-            text = f"{status} "
-        return style(text, _STATUS_COLORS.get(status // 100)) if self.use_colors else text
+class AccessLineFormatter(logging.Formatter):
+    """Writes the lines of another format than uvicorn's, which C has made (`access_line`).
+
+    What else the application logs there is written as its message, or as JSON.
+    """
+
+    def __init__(self, *, json: bool = False) -> None:
+        """`json`: so are the lines."""
+        super().__init__()
+        self._others = logging.Formatter()
+        if json:
+            from cuvee.json_log import JsonFormatter
+
+            self._others = JsonFormatter()
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line = record.__dict__.get("access_line")
+        return line if isinstance(line, str) else self._others.format(record)
 
 
 def _is_terminal(stream: Any) -> bool:

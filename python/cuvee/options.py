@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from cuvee.fields import Field
 from cuvee.kinds import (
+    Anything,
     Boolean,
     Choice,
     Directories,
@@ -116,6 +117,15 @@ def health_path(path: Any) -> bytes:
     if not path.isascii() or not path.isprintable() or any(mark in path for mark in " ?#"):
         raise ValueError(path)
     return path.encode("ascii")
+class AccessFormat(Text):
+    """How a line of the access log looks."""
+
+    def accept(self, value: Any, shown: object) -> Any:
+        """Refuse a format that has something unknown in it."""
+        from cuvee.access_format import parse
+
+        parse(super().accept(value, shown))
+        return value
 
 
 def _bytes(*, least: int = 1, most: int = MOST, optional: bool = False) -> Whole:
@@ -213,7 +223,44 @@ OPTIONS = (
         LOGS,
         "the least severe level [default: info]",
     ),
+    Option(
+        "log_config",
+        Anything("FILE", optional=True),
+        LOGS,
+        "a file for logging.config: JSON, YAML, or in the form of configparser",
+    ),
+    Option(
+        "log_format",
+        Choice(("text", "json")),
+        LOGS,
+        "the server's lines and the access log's as text, or as a JSON object each",
+    ),
     Option("access_log", Flag(), LOGS, "a line for each request on standard output"),
+    Option(
+        "access_log_format",
+        AccessFormat("FORMAT", optional=True),
+        LOGS,
+        "how such a line looks: with gunicorn's atoms, as %(h)s, or nginx's variables, as "
+        "$remote_addr; or common, combined, nginx, json [default: as uvicorn's, or JSON]",
+    ),
+    Option(
+        "access_logfile",
+        Text("FILE", optional=True),
+        LOGS,
+        "append the access log to a file, which SIGUSR1 opens again; -: standard output",
+    ),
+    Option(
+        "error_logfile",
+        Text("FILE", optional=True),
+        LOGS,
+        "append the server's lines to a file; -: standard error",
+    ),
+    Option(
+        "log_syslog",
+        Text("ADDRESS", optional=True),
+        LOGS,
+        "send what has no file to syslog: unix:/dev/log or udp://HOST:PORT",
+    ),
     Option(
         "use_colors",
         Flag(optional=True),

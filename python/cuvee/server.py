@@ -19,10 +19,11 @@ from typing import Any
 
 from cuvee import _core
 from cuvee import sockets as sockets_module
-from cuvee.access_log import AccessCallable, close_access_log, open_access_log
+from cuvee.access_log import AccessRoute
 from cuvee.config import STARTUP_FAILURE, Config
 from cuvee.idle import IdleWatch
 from cuvee.lifespan import Lifespan
+from cuvee.log_file import has_log_files, reopen_log_files
 from cuvee.logging import style
 from cuvee.options import health_path
 from cuvee.server_state import Listeners, ServerState
@@ -77,6 +78,8 @@ class Server:
         self._idle_watch: IdleWatch | None = None
         self._is_idle = False
         self._is_delaying = False
+        self._access: AccessRoute | None = None
+        self._bound_path: sockets_module.BoundPath | None = None
 
     @property
     def should_exit(self) -> bool:
@@ -137,11 +140,12 @@ class Server:
         self.lifespan = self.config.lifespan_class(self.config)
         _log_process("Started", process)
         _warn_of_what_is_not_called(self)
-        try:
-            await self.startup(sockets=sockets)
-            await self._serve_to_the_end(sockets)
-        finally:
-            self._release(sockets)
+        with self._reopening_logs(asyncio.get_running_loop()):
+            try:
+                await self.startup(sockets=sockets)
+                await self._serve_to_the_end(sockets)
+            finally:
+                self._release(sockets)
         _log_process("Finished", process)
 
     async def _serve_to_the_end(self, sockets: list[socket.socket] | None) -> None:
@@ -230,6 +234,12 @@ class Server:
         limits = config.limits
         if self.limit_max_requests is not None:
             limits["limit_max_requests"] = self.limit_max_requests
+        access_format = None
+        if config.access_format is not None:
+            from cuvee.access_format import compile_format
+
+            access_format = compile_format(config.access_format)
+        self._access = AccessRoute(has_format=access_format is not None)
         core = _core.Server(
             config.loaded_app,
             self._loop,
@@ -246,6 +256,9 @@ class Server:
             extensions=config.extensions,
             health_path=None if config.health_path is None else health_path(config.health_path),
             access_log=self._access_log,
+            access_log=self._access.look(),
+            look_access=self._access.look,
+            access_format=access_format,
             log=_log,
             trusted=config.trusted_hosts.entries,
             forwarded_headers=config.forwarded_headers if config.proxy_headers else None,
@@ -445,8 +458,9 @@ class Server:
             core.close()
         if self.lifespan is not None:
             self.lifespan.abandon()
-        close_access_log(self._access_log)
-        self._access_log = None
+        if self._access is not None:
+            self._access.close()
+            self._access = None
         self._loop = None
 
     # ---- the lifespan ----------------------------------------------------------------------------
@@ -521,6 +535,24 @@ class Server:
                 server._former_handlers[number] = handler
                 return
         signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def _reopening_logs(self, loop: asyncio.AbstractEventLoop) -> Generator[None, None, None]:
+        """Open the log files again at SIGUSR1, inside the block; nothing where there are none."""
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if not in_main_thread or not has_log_files():
+            yield
+            return
+
+        def reopen(*_: object) -> None:
+            # Not at once: this may be in the middle of a line of this thread's.
+            loop.call_soon_threadsafe(reopen_log_files)
+
+        before = signal.signal(signal.SIGUSR1, reopen)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGUSR1, before or signal.SIG_DFL)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Stop gracefully at the first signal, and by force at a second SIGINT.

@@ -112,6 +112,15 @@ def test_nothing_is_left_by_the_access_log(effort: Effort, name: str) -> None:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", ["browser", "gone before the response, FIN"])
+def test_nothing_is_left_by_lines_of_another_format(effort: Effort, name: str) -> None:
+    text = '%(r)s %(s)s %(u)s "%({Cookie}i)s" %({content-length}o)s'
+    with MeasuredServer(APPLICATION, access_log=True, access_log_format=text) as server:
+        fill_ring(server)
+        check(server, SCENARIOS[name], effort)
+
+
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("policy", ["cancel", pytest.param("cancel:0.02", marks=pytest.mark.full)])
 @pytest.mark.parametrize("name", CANCELLED_SCENARIOS)
 def test_nothing_is_left_by_those_who_are_cancelled(effort: Effort, name: str, policy: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import io
 import itertools
 import json
 import logging
@@ -88,6 +89,52 @@ def filtered() -> App:
     """Put a filter on the access log."""
     logging.getLogger("uvicorn.access").addFilter(NotHealth())
     return make()
+
+
+class Seen(logging.Filter):
+    """Lets every access record pass, and keeps their arguments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arguments: list[Any] = []
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep them."""
+        self.arguments.append(record.args)
+        return True
+
+
+class Rewired(logging.Handler):
+    """Writes access records to standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it."""
+        say(f"rewired {record.getMessage()}")
+
+
+async def rewire(scope: Scope, receive: Receive, send: Send) -> None:
+    """Change logging as the path says, and answer with how many records a filter has seen."""
+    access = logging.getLogger("uvicorn.access")
+    match scope["path"]:
+        case "/filter":
+            access.addFilter(seen)
+        case "/unfilter":
+            access.removeFilter(seen)
+        case "/handler":
+            access.handlers = [Rewired()]
+        case "/disable":
+            access.disabled = True
+        case "/enable":
+            access.disabled = False
+        case "/level":
+            access.setLevel(logging.WARNING)
+        case "/unlevel":
+            access.setLevel(logging.INFO)
+        case "/stdout":
+            sys.stdout = io.StringIO()
+        case "/unstdout":
+            sys.stdout = sys.__stdout__
+    await respond(send, b"%d" % len(seen.arguments))
 
 
 async def reformat(scope: Scope) -> None:
@@ -230,6 +277,8 @@ lost: list[Any] = []
 hello = make()
 careless = make(close_a_descriptor)
 reformatted = make(start=reformat)
+rewired = make(rewire)
+seen = Seen()
 with_state = make(show_state, start=put_state)
 failing_start = make(start=fail)
 failing_stop = make(stop=fail)

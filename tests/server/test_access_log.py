@@ -3,9 +3,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
+import socket
+import time
+from collections.abc import Callable
 
+import pytest
+
+from tests.support.asgi import WAIT
 from tests.support.server_process import get, read_answer, serve_application
 
 LONG = "/" + "x" * 4000
@@ -90,3 +97,117 @@ def test_what_is_not_trusted_is_not_shown() -> None:
             read_answer(client)
             assert server.stop() == 0
             assert server.output() == [f'INFO:     {host}:{port} - "GET / HTTP/1.1" 200 OK']
+
+
+# ---- logging that changes while the server runs ---------------------------------------------------
+
+
+class Asking:
+    """Sends numbered requests until something has happened, which takes a second at most."""
+
+    def __init__(self, client: socket.socket) -> None:
+        self.client = client
+        self.numbers = itertools.count()
+        self.sent: list[str] = []
+
+    def get(self, target: str) -> int:
+        """Send one request; return how many records the application's filter has seen."""
+        self.sent.append(target)
+        return int(get(self.client, target))
+
+    def for_a_second(self) -> None:
+        """Go on for as long as the server may take to look."""
+        end = time.monotonic() + 1.1
+        while time.monotonic() < end:
+            self.get(f"/{next(self.numbers)}")
+
+    def until(self, happened: Callable[[int, int], bool]) -> None:
+        """Go on until `happened` is true of two answers that follow each other."""
+        end = time.monotonic() + WAIT
+        before = self.get(f"/{next(self.numbers)}")
+        while not happened(before, after := self.get(f"/{next(self.numbers)}")):
+            assert time.monotonic() < end, "the change is not seen"
+            before = after
+
+
+def grows(before: int, after: int) -> bool:
+    return after > before
+
+
+def stays(before: int, after: int) -> bool:
+    return after == before
+
+
+def test_a_filter_at_run_time_sees_records_and_each_line_is_written_once() -> None:
+    with serve_application("rewired") as server, server.connect() as client:
+        host, port = client.getsockname()
+        asking = Asking(client)
+        for _ in range(2):
+            asking.get("/filter")
+            asking.until(grows)
+            asking.get("/unfilter")
+            asking.until(stays)
+        assert server.stop() == 0
+        line = 'INFO:     {}:{} - "GET {} HTTP/1.1" 200 OK'
+        assert server.output() == [line.format(host, port, target) for target in asking.sent]
+
+
+def test_a_handler_at_run_time_takes_over() -> None:
+    with serve_application("rewired") as server, server.connect() as client:
+        host, port = client.getsockname()
+        asking = Asking(client)
+        asking.get("/handler")
+        end = time.monotonic() + WAIT
+        while not any("rewired" in line for line in server.stderr.lines):
+            assert time.monotonic() < end
+            asking.get(f"/{next(asking.numbers)}")
+        assert server.stop() == 0
+        written = [line.split()[4] for line in server.output()]
+        rewired = [line.split() for line in server.errors() if line.startswith("rewired")]
+        assert written + [words[4] for words in rewired] == asking.sent
+        assert rewired[0][1:] == f'{host}:{port} - "GET {rewired[0][4]} HTTP/1.1" 200'.split()
+
+
+@pytest.mark.parametrize("name", ["disable", "level"])
+def test_a_logger_that_is_turned_off_at_run_time(name: str) -> None:
+    back = {"disable": "/enable", "level": "/unlevel"}[name]
+    with serve_application("rewired") as server, server.connect() as client:
+        asking = Asking(client)
+        asking.get(f"/{name}")
+        asking.for_a_second()
+        asking.get("/quiet")
+        asking.get(back)
+        asking.for_a_second()
+        asking.get("/loud")
+        assert server.stop() == 0
+        written = [line.split()[4] for line in server.output()]
+        assert "/quiet" not in written
+        assert "/loud" in written
+        once = set(written)
+        assert written == [target for target in asking.sent if target in once]
+
+
+def test_another_standard_output_at_run_time_loses_no_line() -> None:
+    """The handler writes to what it was made with, as in uvicorn."""
+    with serve_application("rewired") as server, server.connect() as client:
+        asking = Asking(client)
+        asking.get("/stdout")
+        asking.get("/filter")
+        asking.until(grows)
+        asking.get("/unstdout")
+        asking.get("/unfilter")
+        asking.until(stays)
+        assert server.stop() == 0
+        assert [line.split()[4] for line in server.output()] == asking.sent
+
+
+def test_an_access_log_that_was_off_can_be_turned_on() -> None:
+    with serve_application("rewired", "--no-access-log") as server, server.connect() as client:
+        asking = Asking(client)
+        asking.get("/handler")
+        end = time.monotonic() + WAIT
+        while not any("rewired" in line for line in server.stderr.lines):
+            assert time.monotonic() < end
+            asking.get(f"/{next(asking.numbers)}")
+        assert server.stop() == 0
+        assert server.output() == []

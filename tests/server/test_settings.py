@@ -49,7 +49,7 @@ def printed(done: subprocess.CompletedProcess[str], option: str) -> str:
     return " ".join(line.split())
 
 
-ONLY_IN_PYTHON = {"app", "log_config", "callback_notify", "timeout_notify", "ssl_context_factory"}
+ONLY_IN_PYTHON = {"app", "callback_notify", "timeout_notify", "ssl_context_factory"}
 
 
 def test_every_option_is_an_argument_of_config_and_has_a_valid_default() -> None:
