@@ -20,6 +20,12 @@ from cuvee.settings import SettingsError, gather
 RELEASE = "0.54.0"
 NOT_YET = {
     "log_config",
+    "env_file",
+    "headers",
+    "interface",
+    "limit_max_requests",
+    "limit_max_requests_jitter",
+    "reset_contextvars",
 }
 """Options that are not there: who adds one takes it out here."""
 NO_OPTIONS = {"app", "version"}
@@ -101,6 +107,7 @@ SAMPLES = {
     "ws_ping_timeout": "7",
     "ws_per_message_deflate": "no",
     "lifespan": "off",
+    "log_config": "/dev/null",
     "log_level": "trace",
     "access_log": "false",
     "use_colors": "1",
