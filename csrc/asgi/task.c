@@ -101,8 +101,7 @@ give_up_answer(CycleObject *cycle)
         cv_conn_fail(conn);
     } else {
         unsigned status = cycle->told_stop ? 503 : 500;
-        cv_cycle_log_access(cycle, status);
-        cv_access_start(cycle, 500);
+        cv_access_start(cycle, status);
         cycle->service->total++;
         cv_conn_refuse(conn, status, NULL);
     }

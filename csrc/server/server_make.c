@@ -79,7 +79,6 @@ make_dicts(cv_service_t *service, const char *asgi_version, PyObject *state)
 typedef struct {
     PyObject *app, *loop, *root_path, *state, *limits, *cancel_grace, *headers, *extensions, *health_path, *access,
         *log;
-    PyObject *app, *loop, *root_path, *state, *limits, *cancel_grace, *extensions, *access, *log;
     PyObject *look_access, *access_format;
     const char *asgi_version;
     cv_server_proxies_t proxies;
@@ -91,11 +90,8 @@ parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
 {
     static char *keywords[] = {"app", "loop", "root_path", "state", "asgi_version", "limits",
                                "cancel_grace", "cancel_unsafe", "half_close", "date_header", "headers",
-                               "fresh_context", "extensions", "health_path", "access_log", "log", "trusted",
-                               "forwarded_headers",
-                               "forwarded_hops", "proxy_protocol", NULL};
-                               "cancel_grace", "cancel_unsafe", "half_close", "date_header", "server_header",
-                               "extensions", "access_log", "look_access", "access_format", "log", "trusted",
+                               "fresh_context", "extensions", "health_path", "access_log", "look_access",
+                               "access_format", "log", "trusted",
                                "forwarded_headers", "forwarded_hops", "proxy_protocol", NULL};
     *out = (server_args_t){
         .state = Py_None,
@@ -110,17 +106,11 @@ parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
         .asgi_version = "3.0",
         .date_header = 1,
     };
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsOOpppOpOOOOOOIp:Server", keywords, &out->app, &out->loop,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsOOpppOpOOOOOOOOIp:Server", keywords, &out->app, &out->loop,
                                      &out->root_path, &out->state, &out->asgi_version, &out->limits,
                                      &out->cancel_grace, &out->cancel_unsafe, &out->half_close, &out->date_header,
                                      &out->headers, &out->fresh_context, &out->extensions, &out->health_path,
-                                     &out->access, &out->log,
-                                     &out->proxies.trusted, &out->proxies.headers, &out->proxies.hops,
-                                     &out->proxies.protocol)) {
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsOOppppOOOOOOOIp:Server", keywords, &out->app, &out->loop,
-                                     &out->root_path, &out->state, &out->asgi_version, &out->limits,
-                                     &out->cancel_grace, &out->cancel_unsafe, &out->half_close, &out->date_header,
-                                     &out->server_header, &out->extensions, &out->access, &out->look_access,
+                                     &out->access, &out->look_access,
                                      &out->access_format, &out->log, &out->proxies.trusted, &out->proxies.headers,
                                      &out->proxies.hops, &out->proxies.protocol)) {
         return -1;

@@ -64,7 +64,6 @@ class Server:
         fresh_context: bool = False,
         extensions: Iterable[str] = (),
         health_path: bytes | None = None,
-        access_log: AccessLog | Callable[[str, str, str, str, int], object] | None = None,
         access_log: AccessLog | Callable[..., object] | None = None,
         look_access: Callable[[], AccessLog | Callable[..., object] | None] | None = None,
         access_format: AccessFormat | None = None,

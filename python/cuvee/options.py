@@ -117,6 +117,8 @@ def health_path(path: Any) -> bytes:
     if not path.isascii() or not path.isprintable() or any(mark in path for mark in " ?#"):
         raise ValueError(path)
     return path.encode("ascii")
+
+
 class AccessFormat(Text):
     """How a line of the access log looks."""
 

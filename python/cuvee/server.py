@@ -73,13 +73,11 @@ class Server:
         self._former_handlers: dict[int, Any] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
-        self._access_log: _core.AccessLog | AccessCallable | None = None
         self._bound: list[sockets_module.Bound] | None = None
         self._idle_watch: IdleWatch | None = None
         self._is_idle = False
         self._is_delaying = False
         self._access: AccessRoute | None = None
-        self._bound_path: sockets_module.BoundPath | None = None
 
     @property
     def should_exit(self) -> bool:
@@ -230,7 +228,6 @@ class Server:
     def _start_core(self, lifespan: Lifespan, listeners: Sequence[socket.socket]) -> None:
         config = self.config
         assert self._loop is not None
-        self._access_log = open_access_log() if config.access_log else None
         limits = config.limits
         if self.limit_max_requests is not None:
             limits["limit_max_requests"] = self.limit_max_requests
@@ -255,7 +252,6 @@ class Server:
             fresh_context=config.reset_contextvars,
             extensions=config.extensions,
             health_path=None if config.health_path is None else health_path(config.health_path),
-            access_log=self._access_log,
             access_log=self._access.look(),
             look_access=self._access.look,
             access_format=access_format,

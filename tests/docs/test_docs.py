@@ -189,27 +189,11 @@ def test_options_exist(document: Path) -> None:
         has = set(re.findall(r'"--(?:no-)?([a-z-]+)"', programs)) | {"help"}
         assert {re.sub("^--(no-)?", "", option) for option in named} - has == set()
         return
-    not_ours = set(re.findall(r"--[a-z][a-z0-9-]*", not_there_yet())) | {"--check", "--full"}
+    not_ours = {"--check", "--full"}
     if document.name in ("migration.md", "CONTRIBUTING.md") or "decisions" in document.parts:
         assert named - help_options() - not_ours <= {"--no-index", "--no-build-isolation"}
     else:
         assert named - help_options() == set()
-
-
-@cache
-def not_there_yet() -> str:
-    """The part of the migration guide that lists what is missing."""
-    return (
-        (ROOT / "docs" / "migration.md")
-        .read_text()
-        .partition("## Not there yet")[2]
-        .partition("\n## ")[0]
-    )
-
-
-def test_missing_options_are_missing() -> None:
-    listed = set(re.findall(r"`(--[a-z0-9-]+)`", not_there_yet()))
-    assert listed & help_options() == set()
 
 
 def test_every_option_is_documented() -> None:
