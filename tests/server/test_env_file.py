@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 import cuvee
+from tests.beside_uvicorn.both import NAMES
 from tests.server import applications
 from tests.support.asgi import WAIT
 from tests.support.raw import RawClient
 from tests.support.server_process import ServerProcess
-from tests.uvicorn.both import NAMES
 
 APPLICATION = """
 import os

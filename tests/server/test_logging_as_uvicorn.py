@@ -14,8 +14,8 @@ from uvicorn.config import LOGGING_CONFIG as THEIR_CONFIG
 
 import cuvee.logging
 from cuvee.logging import LOGGING_CONFIG
+from tests.beside_uvicorn.both import NAMES, comparable, running
 from tests.support.server_process import get
-from tests.uvicorn.both import NAMES, comparable, running
 
 YAML = """
 version: 1

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.beside_uvicorn.both import NAMES, comparable, running
 from tests.support.asgi import WAIT
 from tests.support.server_process import ServerProcess, get
-from tests.uvicorn.both import NAMES, comparable, running
 
 
 class End(NamedTuple):

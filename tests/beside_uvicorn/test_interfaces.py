@@ -11,11 +11,11 @@ import pytest
 import uvicorn
 
 import cuvee
+from tests.beside_uvicorn.both import NAMES, Answer, Conversation, running
+from tests.beside_uvicorn.double import APPLICATIONS, DISGUISED
+from tests.beside_uvicorn.test_http import Pair, request
 from tests.conftest import Serve
 from tests.support.raw import RawClient
-from tests.uvicorn.both import NAMES, Answer, Conversation, running
-from tests.uvicorn.double import APPLICATIONS, DISGUISED
-from tests.uvicorn.test_http import Pair, request
 
 
 @pytest.mark.parametrize("name", APPLICATIONS)

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.beside_uvicorn.both import NAMES, Answer, Conversation, running
 from tests.support.measured import ROOT
-from tests.uvicorn.both import NAMES, Answer, Conversation, running
 
 Pair = tuple[Conversation, Conversation]
 
