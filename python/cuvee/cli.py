@@ -13,7 +13,15 @@ from typing import Any, NoReturn
 from cuvee import __version__
 from cuvee.kinds import Kind
 from cuvee.options import OPTIONS
-from cuvee.settings import Settings, SettingsError, did_you_mean, find_file, gather, render
+from cuvee.settings import (
+    Settings,
+    SettingsError,
+    did_you_mean,
+    find_file,
+    gather,
+    render,
+    with_source,
+)
 
 USAGE_ERROR = 2
 
@@ -57,7 +65,7 @@ def _serve(settings: Settings, *, only_check: bool) -> int:
     try:
         config = Config(**values)
     except ValueError as exc:
-        _fail(str(exc))
+        _fail(with_source(str(exc), settings.values))
     try:
         if only_check:
             config.load_app()

@@ -17,6 +17,7 @@ from cuvee.options import OPTIONS, Option
 FILE = "cuvee.toml"
 PROJECT_FILE = "pyproject.toml"
 DEFAULT = "default"
+COMMAND_LINE = "command line"
 PREFIXES = ("CUVEE_", "UVICORN_")
 
 APP = Option("app", Text("APP"), "", "where the application is", "APP")
@@ -96,7 +97,7 @@ def _from_arguments(arguments: Mapping[str, Any]) -> dict[str, Setting]:
     found = {}
     for name, given in arguments.items():
         option = BY_NAME[name]
-        found[name] = Setting(_read(option, given, option.option_string), "command line")
+        found[name] = Setting(_read(option, given, option.option_string), COMMAND_LINE)
     return found
 
 
@@ -222,6 +223,17 @@ def _section(name: str, lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int,
             inside = re.sub(r"[\s\"']", "", header[1]) == name
         elif inside:
             yield number, line
+
+
+def with_source(message: str, values: Mapping[str, Setting]) -> str:
+    """Return what Config says of an option by its name, with the place where it was set."""
+    name, _, rest = message.partition(" ")
+    if name not in values:
+        return message
+    source = values[name].source
+    if source == COMMAND_LINE:
+        return f"{BY_NAME[name].option_string} {rest}"
+    return f"{source}: {message}" if ":" in source else f"{source} {rest}"
 
 
 # ---- what is in force ----------------------------------------------------------------------------

@@ -74,11 +74,11 @@ def failing(folder: Path, *arguments: str, python: tuple[str, ...] = ()) -> str:
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"A=\xe9\n")
-    prefix = "cuvee: error: env_file cannot be read: "
+    prefix = "cuvee: error: --env-file cannot be read: "
     assert failing(tmp_path, "--env-file", "no") == f"{prefix}No such file or directory: 'no'"
     assert failing(tmp_path, "--env-file", ".") == f"{prefix}Is a directory: '.'"
     assert (
-        failing(tmp_path, "--env-file", "latin") == "cuvee: error: env_file is not UTF-8: 'latin'"
+        failing(tmp_path, "--env-file", "latin") == "cuvee: error: --env-file is not UTF-8: 'latin'"
     )
 
 
@@ -87,7 +87,7 @@ WITHOUT = "import sys; sys.modules['dotenv'] = None; import cuvee; sys.exit(cuve
 
 def test_without_python_dotenv(tmp_path: Path) -> None:
     line = failing(tmp_path, "--env-file", "file.env", python=("-c", WITHOUT))
-    assert line == "cuvee: error: env_file needs python-dotenv: pip install 'cuvee[dotenv]'"
+    assert line == "cuvee: error: --env-file needs python-dotenv: pip install 'cuvee[dotenv]'"
 
 
 def test_what_is_no_path() -> None:

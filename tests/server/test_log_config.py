@@ -84,7 +84,7 @@ def wrong_file(tmp_path: Path, name: str, text: str | None, **env: str) -> str:
     with serve_application("hello", "--log-config", str(path), env=env) as server:
         assert server.wait() == 2
         (line,) = server.errors()
-    start = f"cuvee: error: log_config {str(path)!r}: "
+    start = f"cuvee: error: --log-config {str(path)!r}: "
     assert line.startswith(start)
     return line.removeprefix(start)
 

@@ -199,10 +199,9 @@ def test_what_can_not_be_written_is_one_line(tmp_path: Path, option: str, kind: 
     with serve_application("hello", option, path) as server:
         assert server.wait() == 2
         (line,) = server.errors()
-    name = option.removeprefix("--").replace("-", "_")
-    expected = f"{name} can't be opened: {path!r}: {reason}"
+    expected = f"{option} can't be opened: {path!r}: {reason}"
     if kind == "empty":
-        expected = f"{name} must be the path of a file, or - for the standard stream"
+        expected = f"{option} must be the path of a file, or - for the standard stream"
     assert line == f"cuvee: error: {expected}"
 
 
@@ -287,7 +286,7 @@ def test_what_is_no_address_of_syslog_is_one_line(address: str, reason: str) -> 
     with serve_application("hello", "--log-syslog", address) as server:
         assert server.wait() == 2
         (line,) = server.errors()
-    assert line == f"cuvee: error: log_syslog {reason}"
+    assert line == f"cuvee: error: --log-syslog {reason}"
 
 
 def test_a_host_that_can_not_be_found(monkeypatch: pytest.MonkeyPatch) -> None:

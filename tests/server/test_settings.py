@@ -283,3 +283,14 @@ def test_kinds_read_text_and_check_objects() -> None:
     with pytest.raises(ValueError, match="must be one of info, not True"):
         kinds.Level(("info",)).check(True)
     assert kinds.Anything().check(settings) is settings
+
+
+def test_what_contradicts_another_option_is_told_with_its_source(tmp_path: Path) -> None:
+    rest = "cannot stand beside bind, which names every place itself"
+    done = command(tmp_path, "a:b", "--bind", ":0", "--port", "1")
+    assert done.stderr == f"cuvee: error: --port {rest}\n"
+    done = command(tmp_path, "a:b", "--bind", ":0", UVICORN_PORT="1")
+    assert done.stderr == f"cuvee: error: UVICORN_PORT {rest}\n"
+    done = command(tmp_path, "a:b", "--bind", ":0", file="\nport = 1\n")
+    assert done.stderr == f"cuvee: error: cuvee.toml:2: port {rest}\n"
+    assert done.returncode == 2
