@@ -72,12 +72,14 @@ MODULES: Mapping[str, Mapping[str, str]] = {
         "run": "cuvee.runner:run",
     },
     "uvicorn.middleware": {},
+    "uvicorn.middleware.asgi2": {"ASGI2Middleware": "cuvee.interface:ASGI2Middleware"},
     "uvicorn.middleware.message_logger": {
         "MessageLoggerMiddleware": "cuvee.message_logger:MessageLogger",
     },
     "uvicorn.middleware.proxy_headers": {
         "ProxyHeadersMiddleware": "cuvee.proxy_headers:ProxyHeadersMiddleware",
     },
+    "uvicorn.middleware.wsgi": {"WSGIMiddleware": "cuvee.wsgi:WSGIMiddleware"},
     "uvicorn.protocols": {},
     "uvicorn.protocols.utils": {
         name: f"cuvee.compat.protocol_utils:{name}"
