@@ -42,11 +42,17 @@ def prefix(parking: Path) -> tuple[str, ...]:
 
     `parking` is an empty folder. Skips the test where that can't be done.
     """
+    if closed := _closed_parents(Path(sys.prefix)):
+        pytest.skip(f"others may not enter {closed[-1]}, where the environment of the tests is")
     inside = Path(sys.base_prefix)
-    closed = [parent for parent in inside.parents if not parent.stat().st_mode & 0o001]
+    closed = _closed_parents(inside)
     if not closed:
         return ()
     if shutil.which("unshare") is None or subprocess.run(["unshare", "-m", "true"]).returncode:
         pytest.skip(f"others may not enter {closed[-1]}, and there is no unshare")
     words = ("unshare", "-m", "sh", "-ec", _OPEN, "sh")
     return (*words, str(closed[-1]), str(inside), str(parking))
+
+
+def _closed_parents(path: Path) -> list[Path]:
+    return [parent for parent in path.parents if not parent.stat().st_mode & 0o001]
