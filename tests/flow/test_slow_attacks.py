@@ -47,11 +47,18 @@ class Attack:
     """None: they are served, and leave."""
     value: str = ""
     path: str = "/"
+    without: tuple[str, ...] = ()
+    """What switches off another option that would end it before."""
 
 
 ATTACKS = {
     "slow head": Attack(("-H", "-i", "1"), "--timeout-head", "10"),
-    "paused body": Attack(("-B", "-i", "60", "-s", "8192"), "--timeout-body", "10"),
+    "paused body": Attack(
+        ("-B", "-i", "60", "-s", "8192"),
+        "--timeout-body",
+        "10",
+        without=("--limit-body-rate", "0"),
+    ),
     "slow body": Attack(("-B", "-i", "1", "-s", "8192"), "--limit-body-rate", "240"),
     "ranges": Attack(("-R",), None),
     "slow read": Attack(
@@ -177,7 +184,7 @@ def attack_once(victim: Victim, attack: Attack, tool: str) -> Round:
 
 def run_rounds(attack: Attack, tool: str) -> list[Round]:
     """Attack one server several times, with a client who means well all the while."""
-    options = [] if attack.option is None else [attack.option, attack.value]
+    options = [] if attack.option is None else [attack.option, attack.value, *attack.without]
     command = ["tests.flow.attacked:app", "--port", "0", "--no-access-log", *options]
     with ServerProcess(*command, cwd=ROOT, preexec=set_apart(0, first=True)) as server:
         victim = Victim(server)
