@@ -53,12 +53,12 @@ class AccessRoute:
             self._current = found
         return found
 
-    def close(self) -> None:
-        """Write out what is still held, and say how much was lost."""
+    def close(self, seconds: float = FLUSH_SECONDS) -> None:
+        """Write out what is still held, for at most `seconds`, and say how much was lost."""
         self._current = None
         if self._log is None or self._log_to is None:
             return
-        self._log.flush(FLUSH_SECONDS)
+        self._log.flush(seconds)
         self._log.close()
         if self._log.dropped:
             logger.warning(
@@ -85,7 +85,7 @@ class AccessRoute:
             fd, lost = sys.stdout.fileno(), "standard output was not read fast enough"
         log_to = (fd, bool(getattr(handler.formatter, "use_colors", False)), lost)
         if self._log is None or log_to != self._log_to:
-            self.close()
+            self.close(CHANGE_SECONDS)
             self._log = _core.AccessLog(fd, colors=log_to[1])
             self._log_to = log_to
         return self._log

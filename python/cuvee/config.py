@@ -16,7 +16,8 @@ from cuvee.kinds import Seconds
 from cuvee.logging import LOG_LEVELS, LOGGING_CONFIG, TRACE_LOG_LEVEL, configure_untouched
 from cuvee.loop_choice import LoopFactory, LoopType, find_factory
 from cuvee.one_way import NO_TLS, NO_WEBSOCKET, count_workers
-from cuvee.options import EXTENSIONS, cancel_grace, check, check_list, check_mode
+from cuvee.option_kinds import EXTENSIONS, cancel_grace
+from cuvee.options import check, check_list, check_mode
 from cuvee.places import check_places
 from cuvee.trusted_hosts import TrustedHosts
 

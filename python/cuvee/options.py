@@ -7,19 +7,16 @@ The default of an option stands in the signature of `Config`, which has an argum
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterable
-from typing import Any, NamedTuple, TypeVar
+from typing import TypeVar
 
 from cuvee.fields import Field
 from cuvee.kinds import (
     Anything,
-    Boolean,
     Choice,
     Directories,
     Flag,
     Form,
-    Kind,
     Level,
     Many,
     Octal,
@@ -31,103 +28,29 @@ from cuvee.kinds import (
 )
 from cuvee.logging import LOG_LEVELS
 from cuvee.loop_choice import LOOPS, look_at
-from cuvee.one_way import NO_TLS, NO_WEBSOCKET, Nothing, Reasoned, Workers
+from cuvee.one_way import Workers
+from cuvee.one_way_options import ONE_WAY_OPTIONS
+from cuvee.option import Option
+from cuvee.option_kinds import (
+    EXTENSIONS,
+    MOST,
+    MOST_BODY,
+    MOST_FIELDS,
+    MOST_HOPS,
+    MOST_KEEPALIVE,
+    MOST_THREADS,
+    MOST_USER_TIMEOUT,
+    AccessFormat,
+    Hosts,
+    UserTimeout,
+    cancel_grace,
+    health_path,
+)
 from cuvee.places import FORMS, parse_place
 from cuvee.process_name import find_setter
-from cuvee.trusted_hosts import TrustedHosts
 from cuvee.users import find_group, find_owner, find_user
 
-EXTENSIONS = ("early_hint", "trailers", "pathsend", "zerocopysend")
-"""The http.response extensions of ASGI that there are."""
-MOST = 2**30
-"""The highest value of a limit of bytes or of a number of things."""
-MOST_FIELDS = 256
-MOST_THREADS = 4096
-MOST_BODY = 2**53
-MOST_HOPS = 100
-MOST_KEEPALIVE = 32767
-"""The highest number of seconds that the kernel takes for TCP_KEEPIDLE."""
-MOST_USER_TIMEOUT = 2147483
-"""The highest number of seconds that it takes, as milliseconds, for TCP_USER_TIMEOUT."""
-
 Value = TypeVar("Value")
-
-
-class Option(NamedTuple):
-    """One option."""
-
-    name: str
-    """The argument of Config, the key in a file, and in capitals the end of a variable's name."""
-    kind: Kind
-    group: str
-    """The heading that it stands under in the help."""
-    help: str
-    flag: str = ""
-    """On the command line, where that is not the name with hyphens: the singular of a list."""
-
-    @property
-    def option_string(self) -> str:
-        """What the command line has, for example --log-level."""
-        return self.flag or "--" + self.name.replace("_", "-")
-
-
-def cancel_grace(policy: Any) -> float | None:
-    """Return the seconds from a client's leaving to the end of its request; None: it is not ended.
-
-    `policy` is what --on-disconnect takes. Raises ValueError.
-    """
-    if policy == "notify":
-        return None
-    if policy == "cancel":
-        return 0
-    word, _, seconds = policy.partition(":") if isinstance(policy, str) else ("", "", "")
-    if word != "cancel":
-        raise ValueError(policy)
-    grace: float = Seconds().parse(seconds)
-    return grace
-
-
-class UserTimeout(Seconds):
-    """What TCP_USER_TIMEOUT takes, where there is one."""
-
-    def accept(self, value: Any, shown: object) -> Any:
-        """Refuse where the system can't do it."""
-        seconds = super().accept(value, shown)
-        if seconds and not hasattr(socket, "TCP_USER_TIMEOUT"):
-            raise ValueError("needs TCP_USER_TIMEOUT, which only Linux has")
-        return seconds
-
-
-class Hosts(Kind):
-    """Trusted hosts: a text with commas, or a list."""
-
-    def accept(self, value: Any, shown: object) -> Any:  # noqa: ARG002
-        """Say which entry is wrong."""
-        try:
-            TrustedHosts(value)
-        except ValueError as exc:
-            raise ValueError(f"is wrong: {exc}") from None
-        return value
-
-
-def health_path(path: Any) -> bytes:
-    """Return a path as a request line has it; ValueError if it can't stand there."""
-    if not isinstance(path, str) or not path.startswith("/"):
-        raise ValueError(path)
-    if not path.isascii() or not path.isprintable() or any(mark in path for mark in " ?#"):
-        raise ValueError(path)
-    return path.encode("ascii")
-
-
-class AccessFormat(Text):
-    """How a line of the access log looks."""
-
-    def accept(self, value: Any, shown: object) -> Any:
-        """Refuse a format that has something unknown in it."""
-        from cuvee.access_format import parse
-
-        parse(super().accept(value, shown))
-        return value
 
 
 def _bytes(*, least: int = 1, most: int = MOST, optional: bool = False) -> Whole:
@@ -148,9 +71,6 @@ PROXIES = "proxies"
 ANSWERS = "answers"
 RELOAD = "reload"
 PROCESS = "process"
-PROTOCOLS = "protocols"
-WEBSOCKET = "WebSocket, which is not there yet"
-TLS = "TLS, which is not there yet"
 
 OPTIONS = (
     # ---- the application
@@ -263,12 +183,7 @@ OPTIONS = (
         LOGS,
         "send what has no file to syslog: unix:/dev/log or udp://HOST:PORT",
     ),
-    Option(
-        "use_colors",
-        Flag(optional=True),
-        LOGS,
-        "coloured log lines [default: on a terminal]",
-    ),
+    Option("use_colors", Flag(optional=True), LOGS, "coloured log lines [default: on a terminal]"),
     # ---- time limits
     Option(
         "timeout_keep_alive",
@@ -296,10 +211,7 @@ OPTIONS = (
         "after so long",
     ),
     Option(
-        "timeout_write",
-        Seconds(),
-        TIMES,
-        "cut a connection whose client takes nothing for so long",
+        "timeout_write", Seconds(), TIMES, "cut a connection whose client takes nothing for so long"
     ),
     Option(
         "timeout_linger",
@@ -349,10 +261,7 @@ OPTIONS = (
     Option("limit_request_line", _bytes(), LIMITS, "answer 414 to a longer request line"),
     Option("limit_request_head", _bytes(), LIMITS, "answer 431 to a larger request head"),
     Option(
-        "limit_request_fields",
-        Whole(1, MOST_FIELDS),
-        LIMITS,
-        "answer 431 to more fields in a head",
+        "limit_request_fields", Whole(1, MOST_FIELDS), LIMITS, "answer 431 to more fields in a head"
     ),
     Option(
         "limit_request_body",
@@ -498,68 +407,7 @@ OPTIONS = (
         "answer GET and HEAD of this path without the application: 200, or 503 while the "
         "server stops",
     ),
-    # ---- protocols
-    Option(
-        "http",
-        Reasoned(("auto", "h11", "httptools", "zttp"), "which all mean cuvee's own parser"),
-        PROTOCOLS,
-        "uvicorn's choice of a parser: there is one",
-    ),
-    Option(
-        "http2",
-        Nothing(Flag(), False, "HTTP/2 is not there yet"),
-        PROTOCOLS,
-        "HTTP/2, which is not there yet",
-    ),
-    Option(
-        "h11_max_incomplete_event_size",
-        _bytes(optional=True),
-        PROTOCOLS,
-        "the value of --limit-request-line and --limit-request-head where they are not given",
-    ),
-    Option(
-        "ws",
-        Reasoned(("auto", "none"), NO_WEBSOCKET),
-        WEBSOCKET,
-        "none: without; the options of this group may then be anything",
-    ),
-    Option("ws_max_size", _bytes(least=0), WEBSOCKET, "most bytes of a message"),
-    Option("ws_max_queue", Whole(0, MOST), WEBSOCKET, "most messages that wait"),
-    Option("ws_ping_interval", Seconds(optional=True), WEBSOCKET, "seconds between two pings"),
-    Option("ws_ping_timeout", Seconds(optional=True), WEBSOCKET, "seconds for the pong"),
-    Option("ws_per_message_deflate", Boolean("{true,false}"), WEBSOCKET, "compress messages"),
-    Option(
-        "ssl_keyfile",
-        Nothing(Text("FILE", optional=True), None, NO_TLS),
-        TLS,
-        "the key",
-    ),
-    Option(
-        "ssl_certfile",
-        Nothing(Text("FILE", optional=True), None, NO_TLS),
-        TLS,
-        "the certificates",
-    ),
-    Option(
-        "ssl_keyfile_password",
-        Nothing(Text(optional=True), None, NO_TLS),
-        TLS,
-        "what the key is encrypted with",
-    ),
-    Option("ssl_version", Nothing(Whole(0, MOST), 17, NO_TLS), TLS, "a number of module ssl"),
-    Option("ssl_cert_reqs", Nothing(Whole(0, MOST), 0, NO_TLS), TLS, "a number of module ssl"),
-    Option(
-        "ssl_ca_certs",
-        Nothing(Text("FILE", optional=True), None, NO_TLS),
-        TLS,
-        "who signs clients' certificates",
-    ),
-    Option(
-        "ssl_ciphers",
-        Nothing(Text("LIST", optional=True), None, NO_TLS),
-        TLS,
-        "the ciphers, as OpenSSL writes them",
-    ),
+    *ONE_WAY_OPTIONS,
     # ---- reload
     Option("reload", Flag(), RELOAD, "start the application anew when its files change"),
     Option(

@@ -21,11 +21,11 @@ from cuvee import _core
 from cuvee import sockets as sockets_module
 from cuvee.access_log import AccessRoute
 from cuvee.config import STARTUP_FAILURE, Config
+from cuvee.core_server import make_core
 from cuvee.idle import IdleWatch
 from cuvee.lifespan import Lifespan
 from cuvee.log_file import has_log_files, reopen_log_files
 from cuvee.logging import style
-from cuvee.options import health_path
 from cuvee.server_state import Listeners, ServerState
 
 HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -228,38 +228,9 @@ class Server:
     def _start_core(self, lifespan: Lifespan, listeners: Sequence[socket.socket]) -> None:
         config = self.config
         assert self._loop is not None
-        limits = config.limits
-        if self.limit_max_requests is not None:
-            limits["limit_max_requests"] = self.limit_max_requests
-        access_format = None
-        if config.access_format is not None:
-            from cuvee.access_format import compile_format
-
-            access_format = compile_format(config.access_format)
-        self._access = AccessRoute(has_format=access_format is not None)
-        core = _core.Server(
-            config.loaded_app,
-            self._loop,
-            root_path=config.root_path,
-            state=lifespan.state,
-            asgi_version=config.asgi_version,
-            limits=limits,
-            cancel_grace=config.cancel_grace,
-            cancel_unsafe=config.cancel_methods == "all",
-            half_close=config.half_close,
-            date_header=config.date_header,
-            headers=config.encoded_headers,
-            fresh_context=config.reset_contextvars,
-            extensions=config.extensions,
-            health_path=None if config.health_path is None else health_path(config.health_path),
-            access_log=self._access.look(),
-            look_access=self._access.look,
-            access_format=access_format,
-            log=_log,
-            trusted=config.trusted_hosts.entries,
-            forwarded_headers=config.forwarded_headers if config.proxy_headers else None,
-            forwarded_hops=config.forwarded_hops or 0,
-            proxy_protocol=config.proxy_protocol,
+        self._access = AccessRoute(has_format=config.access_format is not None)
+        core = make_core(
+            config, self._loop, lifespan.state, self._access, self.limit_max_requests, _log
         )
         core.on_limit = self._on_limit
         self.server_state.begin(core, config.encoded_headers, config.date_header)

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from cuvee.kinds import Many, Text
-from cuvee.options import OPTIONS, Option
+from cuvee.option import Option
+from cuvee.options import OPTIONS
 
 FILE = "cuvee.toml"
 PROJECT_FILE = "pyproject.toml"
