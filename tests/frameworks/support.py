@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -129,3 +130,10 @@ def on_loop(server: RunningServer, function: Callable[[], object]) -> None:
 def take(notes: Notes, count: int) -> list[Any]:
     """Return the next notes."""
     return [notes.get() for _ in range(count)]
+
+
+def csrf_token(client: httpx.Client, page: str) -> str:
+    """Return the CSRF token of a page of Django's with a form."""
+    found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', client.get(page).text)
+    assert found is not None
+    return found[1]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import threading
 from collections.abc import Iterator
 
@@ -24,13 +23,12 @@ from tests.frameworks.support import (
     ON_EVERY_LOOP,
     at_once,
     client_of,
+    csrf_token,
     take,
 )
 from tests.support.asgi import Notes
 from tests.support.server import RunningServer
 from tests.support.server_process import ServerProcess
-
-TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -60,13 +58,6 @@ def client(server: RunningServer) -> Iterator[httpx.Client]:
         yield client
 
 
-def token(client: httpx.Client, page: str) -> str:
-    """Return the CSRF token of a page with a form."""
-    found = TOKEN.search(client.get(page).text)
-    assert found is not None
-    return found[1]
-
-
 @ON_EVERY_LOOP
 def test_the_tutorial(client: httpx.Client) -> None:
     """One visit of everything: question, vote, result, and the ways in which a vote is refused."""
@@ -74,7 +65,7 @@ def test_the_tutorial(client: httpx.Client) -> None:
     page = client.get("/1/")
     assert "<h1>What&#x27;s up?</h1>" in page.text
     assert page.headers["x-frame-options"] == "DENY"
-    fields = {"csrfmiddlewaretoken": token(client, "/1/")}
+    fields = {"csrfmiddlewaretoken": csrf_token(client, "/1/")}
     before = client.get("/1/results/").text
     voted = client.post("/1/vote/", data=fields | {"choice": "2"})
     assert (voted.status_code, voted.headers["location"]) == (302, "/1/results/")
@@ -89,7 +80,7 @@ def test_the_tutorial(client: httpx.Client) -> None:
 
 
 def test_a_form_of_a_model(client: httpx.Client) -> None:
-    fields = {"csrfmiddlewaretoken": token(client, "/ask/")}
+    fields = {"csrfmiddlewaretoken": csrf_token(client, "/ask/")}
     assert "This field is required." in client.post("/ask/", data=fields | {"text": " "}).text
     kept = client.post("/ask/", data=fields | {"text": "\u00bfQu\u00e9?"}, follow_redirects=True)
     assert "<h1>\u00bfQu\u00e9?</h1>" in kept.text
@@ -99,7 +90,7 @@ def test_a_form_of_a_model(client: httpx.Client) -> None:
 def test_a_file_in_a_form(client: httpx.Client, size: int) -> None:
     """Above 2.5 MB Django keeps body and file on the disk."""
     data = os.urandom(size)
-    fields = {"csrfmiddlewaretoken": token(client, "/token/"), "title": "a title"}
+    fields = {"csrfmiddlewaretoken": csrf_token(client, "/token/"), "title": "a title"}
     answer = client.post("/upload/", data=fields, files={"file": ("name", data)})
     assert answer.json() == {"title": "a title", "sha256": hashlib.sha256(data).hexdigest()}
     missing = client.post("/upload/", data=fields)
@@ -116,13 +107,13 @@ def test_the_admin(client: httpx.Client) -> None:
     entrance = client.get("/admin/", follow_redirects=True)
     assert entrance.url.path == "/admin/login/"
     assert "Django administration" in entrance.text
-    fields = {"csrfmiddlewaretoken": token(client, "/admin/login/"), "username": "admin"}
+    fields = {"csrfmiddlewaretoken": csrf_token(client, "/admin/login/"), "username": "admin"}
     refused = client.post("/admin/login/", data=fields | {"password": "another"})
     assert "Please enter the correct username and password" in refused.text
     inside = client.post("/admin/login/?next=/admin/", data=fields | {"password": "a password"})
     assert (inside.status_code, inside.headers["location"]) == (302, "/admin/")
     page = "/admin/django_app/question/add/"
-    fields = {"csrfmiddlewaretoken": token(client, page), "text": "Added by hand"}
+    fields = {"csrfmiddlewaretoken": csrf_token(client, page), "text": "Added by hand"}
     added = client.post(page, data=fields, follow_redirects=True)
     assert added.url.path == "/admin/django_app/question/"
     assert "was added successfully" in added.text

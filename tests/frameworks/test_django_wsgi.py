@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator
 
 import httpx
@@ -13,11 +12,9 @@ import pytest
 
 from tests.conftest import Serve
 from tests.frameworks import django_app
-from tests.frameworks.support import ON_EVERY_LOOP, at_once, client_of
+from tests.frameworks.support import ON_EVERY_LOOP, at_once, client_of, csrf_token
 from tests.support.asgi import Notes
 from tests.support.server import RunningServer
-
-TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,17 +37,10 @@ def client(server: RunningServer) -> Iterator[httpx.Client]:
         yield client
 
 
-def token(client: httpx.Client, page: str) -> str:
-    """Return the CSRF token of a page with a form."""
-    found = TOKEN.search(client.get(page).text)
-    assert found is not None
-    return found[1]
-
-
 @ON_EVERY_LOOP
 def test_the_tutorial(client: httpx.Client) -> None:
     assert '<a href="/1/">What&#x27;s up?</a>' in client.get("/").text
-    fields = {"csrfmiddlewaretoken": token(client, "/1/")}
+    fields = {"csrfmiddlewaretoken": csrf_token(client, "/1/")}
     voted = client.post("/1/vote/", data=fields | {"choice": "2"})
     assert (voted.status_code, voted.headers["location"]) == (302, "/1/results/")
     assert client.post("/1/vote/", data={"choice": "2"}).status_code == 403
@@ -62,7 +52,7 @@ def test_the_tutorial(client: httpx.Client) -> None:
 @pytest.mark.parametrize("size", [10, 3_000_000])
 def test_a_file_in_a_form(client: httpx.Client, size: int) -> None:
     data = os.urandom(size)
-    fields = {"csrfmiddlewaretoken": token(client, "/token/"), "title": "a title"}
+    fields = {"csrfmiddlewaretoken": csrf_token(client, "/token/"), "title": "a title"}
     answer = client.post("/upload/", data=fields, files={"file": ("name", data)})
     assert answer.json() == {"title": "a title", "sha256": hashlib.sha256(data).hexdigest()}
 
