@@ -8,7 +8,6 @@ import importlib.util
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.asgi import WAIT
+from tests.support.ports import free_port
 from tests.support.server_process import COLOR, Output
 
 READY = re.compile(r"running on http://\S+:(\d+)")
@@ -347,8 +347,7 @@ def words(command: str) -> list[str]:
 @contextmanager
 def running(project: Project, folder: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """Run a project in a folder of its own; give the process and the port."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        free = str(probe.getsockname()[1])
+    free = str(free_port())
     for name, text in project.files.items():
         path = folder / name
         path.parent.mkdir(exist_ok=True)

@@ -19,6 +19,7 @@ import pytest
 
 from tests.support.activator import Activator, hand_over
 from tests.support.asgi import WAIT
+from tests.support.ports import free_port
 from tests.support.server_process import APPLICATIONS, Output, ServerProcess, get, read_until
 
 HELLO = ("applications:hello", "--app-dir", str(APPLICATIONS))
@@ -286,13 +287,6 @@ def test_no_connection_is_lost_between_two_instances(listener: socket.socket) ->
 def test_no_connection_is_lost_between_1000_instances(listener: socket.socket) -> None:
     activator = activate(listener, 1000)
     assert set(activator.exits) == {0}, activator.errors
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 def activate_by_systemd(cycles: int) -> None:

@@ -15,7 +15,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -24,6 +23,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING
 
+from tests.support.ports import HOST, free_port
 from tests.support.server_process import Output
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 START = 60.0
 """Seconds within which a server must have started: a broker needs ten on a busy machine."""
 STOP = 20.0
-HOST = "127.0.0.1"
 
 
 class MissingError(Exception):
@@ -49,13 +48,6 @@ def program(name: str, *places: str) -> str:
     if found is None:
         raise MissingError(f"{name} is not installed here")
     return found
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.create_server((HOST, 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class Service:

@@ -8,7 +8,8 @@ import signal
 import textwrap
 from dataclasses import dataclass
 
-from tests.support.services import HOST, Service, program
+from tests.support.ports import HOST
+from tests.support.services import Service, program
 
 ID = "x-proxy-id"
 """The field in which a proxy tells the application a request's id."""
