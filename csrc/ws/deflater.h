@@ -15,7 +15,8 @@
 
 #include "base/buffer.h"
 
-enum { CV_DEFLATE_BITS_LEAST = 8, CV_DEFLATE_BITS_MOST = 15 };
+enum { CV_DEFLATE_BITS_LEAST = 8,
+       CV_DEFLATE_BITS_MOST = 15 };
 
 typedef struct cv_deflater cv_deflater_t;
 
