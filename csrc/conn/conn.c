@@ -11,6 +11,7 @@
 #include "conn/conn_private.h"
 #include "conn/conn_rate.h"
 #include "conn/conn_request.h"
+#include "conn/websocket_private.h"
 
 static void
 on_closed(cv_transport_t *transport)
@@ -88,6 +89,15 @@ idle_deadline(const cv_conn_t *conn)
     return conn->fresh ? CV_CONN_HEAD : CV_CONN_KEEP_ALIVE;
 }
 
+static int
+wanted_ws_deadline(const cv_conn_t *conn)
+{
+    if (cv_conn_ws_due(conn) == 0) {
+        return -1;
+    }
+    return conn->websocket->close_sent ? CV_CONN_WS_CLOSE : CV_CONN_WS;
+}
+
 /* The kind of deadline that the state asks for, or -1. */
 static int
 wanted_deadline(const cv_conn_t *conn)
@@ -101,6 +111,8 @@ wanted_deadline(const cv_conn_t *conn)
     switch (conn->state) {
     case CV_CONN_OPEN:
         return waits_for_body(conn) ? CV_CONN_BODY : -1;
+    case CV_CONN_WEBSOCKET:
+        return wanted_ws_deadline(conn);
     case CV_CONN_PREAMBLE:
     case CV_CONN_IDLE:
         return idle_deadline(conn);
@@ -138,6 +150,8 @@ cv_conn_arm(cv_conn_t *conn)
         return;
     } else if (has_rate && kind == CV_CONN_BODY) {
         set_body_deadline(conn);
+    } else if (kind == CV_CONN_WS || kind == CV_CONN_WS_CLOSE) {
+        cv_deadline_set_at(&conn->env->deadlines, &conn->deadline, (unsigned)kind, cv_conn_ws_due(conn));
     } else {
         cv_deadline_set(&conn->env->deadlines, &conn->deadline, (unsigned)kind);
     }
@@ -155,6 +169,9 @@ wants_input(const cv_conn_t *conn)
     }
     if (conn->state == CV_CONN_OPEN && !conn->request_complete) {
         return conn->unread <= conn->env->read_high;
+    }
+    if (conn->state == CV_CONN_WEBSOCKET) {
+        return cv_conn_ws_wants_frames(conn) && cv_conn_waiting(conn) < conn->env->read_high;
     }
     return conn->state == CV_CONN_READ_HEAD || conn->state == CV_CONN_PREAMBLE
         || cv_conn_waiting(conn) < conn->env->read_high;

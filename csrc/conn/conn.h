@@ -20,12 +20,15 @@
 #include "base/buffer.h"
 #include "base/list.h"
 #include "conn/limit.h"
+#include "conn/ws_settings.h"
 #include "http/h1_parser.h"
 #include "http/h1_writer.h"
 #include "http/http_date.h"
 #include "http/proxy_preamble.h"
 #include "net/deadlines.h"
 #include "net/transport.h"
+#include "ws/deflater.h"
+#include "ws/ws_parser.h"
 
 enum { CV_CONN_EGONE = -2000 };
 
@@ -42,12 +45,15 @@ enum {
     CV_CONN_LINGER,      /* after our last byte, until the peer closes: close */
     CV_CONN_WRITE,       /* the peer takes no byte of what is queued: reset */
     CV_CONN_DRAIN,       /* no byte of a request comes, while the env is draining: close */
+    CV_CONN_WS,          /* what a WebSocket does about a peer that is silent; it has no one duration */
+    CV_CONN_WS_CLOSE,    /* the peer's close frame does not come: close; likewise */
     CV_CONN_REQUEST,     /* one request as the layer above sees it: on_due. 0 (off) by default */
     CV_CONN_DISCONNECT,  /* what the layer above does about a client that is gone: on_due; it has no one duration */
 };
 
 typedef struct cv_conn cv_conn_t;
 typedef struct cv_conn_file cv_conn_file_t;
+typedef struct cv_websocket cv_websocket_t;
 typedef struct cv_conn_env cv_conn_env_t;
 
 /* What a connection needs from above. */
@@ -58,6 +64,14 @@ typedef struct {
     /* [poll] A request begins. `head` is borrowed during the call. 0, or negative: the connection answers 500, calls
      * on_gone and closes. The callee may refuse or close the connection. */
     int (*on_head)(cv_conn_t *conn, const cv_h1_head_t *head);
+    /* [poll] The same for a request that is a correct handshake of a WebSocket; neither on_body nor on_end follows. May
+     * be NULL where none is enabled. */
+    int (*on_websocket)(cv_conn_t *conn, const cv_h1_head_t *head);
+    /* [poll] A message of an open WebSocket, TEXT or BINARY, borrowed. Negative: it is closed for want of memory. */
+    int (*on_message)(cv_conn_t *conn, const cv_ws_event_t *message);
+    /* [poll] No message of a WebSocket comes any more: `code` and `reason` are the peer's close frame's, or ours.
+     * Before on_gone, and only where there is a close frame. */
+    void (*on_ws_end)(cv_conn_t *conn, unsigned code, cv_span_t reason);
     /* [poll] Memory for the next `len` bytes of the open request's body, which are many and come fast; NULL: they go
      * through the shared buffer. It is the callee's, and used until on_body returns. May be NULL. */
     char *(*on_body_room)(cv_conn_t *conn, size_t len);
@@ -106,6 +120,7 @@ struct cv_conn_env {
     size_t write_high;        /* queued output above which on_drain will be called: 65536 */
     size_t write_low;         /* ... once it fell to this: 16384 */
     unsigned batch;           /* requests after which on_batch is called: 64 */
+    cv_ws_settings_t ws;      /* not enabled */
     bool half_close;          /* a FIN ends the input only, instead of the connection */
     bool date_header;         /* add a date field */
     cv_default_fields_t default_fields; /* add these; freed by deinit */
@@ -119,6 +134,11 @@ struct cv_conn_env {
     cv_list_t conns;          /* every open connection */
     cv_list_t unflushed;      /* connections with output that cv_conn_env_flush has to write */
     unsigned conn_count;      /* length of conns */
+    unsigned ws_count;        /* those of them that are WebSockets, or have asked to be */
+    cv_ws_parser_rules_t ws_rules;
+    cv_deflaters_t deflaters; /* those that keep no context */
+    cv_buffer_t deflated;     /* a message, compressed ... */
+    uint8_t deflated_bits;    /* ... for windows of so many bits; 0: there is none */
     unsigned handed_up;       /* requests since the last flush or on_batch */
     unsigned unfreed;         /* connections that libuv still holds, closed ones included, and other holds */
     bool retiring;            /* each answer is its connection's last */
@@ -172,6 +192,7 @@ typedef enum {
     CV_CONN_OPEN,       /* a request was handed up and its answer is not complete, or is the connection's last
                          * (close_after_write) and not written yet */
     CV_CONN_DISCARD,    /* the answer is complete, the request's body is not: it is read and dropped */
+    CV_CONN_WEBSOCKET,  /* a handshake was accepted: frames come and go */
     CV_CONN_LINGERING,  /* all is written and our side shut down; waits for the peer's FIN, dropping what comes */
     CV_CONN_CLOSED,     /* on_gone was called, libuv still holds the handle */
 } cv_conn_state;
@@ -210,6 +231,7 @@ struct cv_conn {
     bool bars_preamble : 1;  /* in CV_CONN_PREAMBLE: its peer may not send one */
     bool is_last : 1;        /* no request after the open one, or after the one whose bytes came already */
     bool tells_end : 1;      /* on_closed is wanted; set by the layer above */
+    bool is_websocket : 1;   /* the open request is its handshake, or it is one: `websocket` is valid */
     bool response_started;   /* cv_conn_respond was called for the open request */
     bool response_complete;
     bool above_high;         /* on_drain is owed */
@@ -224,7 +246,10 @@ struct cv_conn {
     uint32_t request_count;  /* heads so far */
     uint32_t body_clock;     /* with a body_rate: milliseconds for which we waited for the open request's body; while
                               * we do, the time that was so long ago */
-    uint64_t body_allowed;   /* body bytes of the open request that may still come */
+    union {
+        uint64_t body_allowed;     /* body bytes of the open request that may still come */
+        cv_websocket_t *websocket; /* which has no such body */
+    };
     cv_deadline_t deadline;
 
     /* writing */
@@ -237,6 +262,13 @@ struct cv_conn {
     int unsent;              /* what the kernel held of our bytes when the write deadline was set */
     cv_list_t flush_node;    /* in env->unflushed */
 };
+
+/* The queued output to which it has to fall after it was too much. */
+static inline size_t
+cv_conn_write_low(const cv_conn_t *conn)
+{
+    return conn->state == CV_CONN_WEBSOCKET ? conn->env->ws.send_high / 4 : conn->env->write_low;
+}
 
 /* Takes an accepted socket. Returns the connection, reading already, or NULL (the fd is then closed).
  * `app` is stored in conn->app. After cv_conn_close, or once on_gone was called, every function below does nothing;

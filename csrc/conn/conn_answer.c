@@ -81,6 +81,13 @@ is_retired(const cv_conn_t *conn)
     return !in_time || (cv_conn_waiting(conn) == 0 && !cv_transport_has_input(&conn->transport));
 }
 
+/* The answer that accepts a WebSocket's handshake: its connection field has been written, and says something else. */
+static bool
+switches_protocols(const cv_conn_t *conn)
+{
+    return conn->is_websocket && conn->response.status == 101;
+}
+
 /* A peer that sent its FIN has no next request. A client that waits for 100 Continue and
  * gets a final answer may or may not send the body: only the end of the connection says where the next request would
  * start (RFC 9110 section 10.1.1). */
@@ -97,7 +104,7 @@ cv_conn_end_head(cv_conn_t *conn, size_t body_len, bool final)
 {
     cv_conn_env_t *env = conn->env;
     const char *date = env->date_header ? cv_http_date_text(&env->date, (int64_t)time(NULL)) : NULL;
-    conn->response.keep_alive = may_keep_alive(conn);
+    conn->response.keep_alive = switches_protocols(conn) || may_keep_alive(conn);
     return cv_h1_response_end_head(&conn->response, &conn->output, date, &env->default_fields, body_len, final);
 }
 

@@ -3,6 +3,7 @@
  * The ends of a connection: the peer's FIN or reset, our own close, and the lingering one between them.
  */
 #include "conn/conn_private.h"
+#include "conn/websocket_private.h"
 
 void
 cv_conn_close(cv_conn_t *conn, bool reset)
@@ -14,6 +15,7 @@ cv_conn_close(cv_conn_t *conn, bool reset)
     cv_list_remove(&conn->flush_node);
     cv_list_remove(&conn->node);
     conn->env->conn_count--;
+    conn->env->ws_count -= conn->is_websocket;
     bool has_room = conn->env->conn_count + 1 == conn->env->conn_limit && conn->env->ops->on_room != NULL;
     cv_deadline_drop(&conn->deadline);
     cv_transport_close(&conn->transport, reset);
@@ -32,6 +34,8 @@ cv_conn_stop(cv_conn_t *conn)
 {
     if (cv_conn_is_answering(conn)) {
         cv_conn_fail(conn);
+    } else if (conn->state == CV_CONN_WEBSOCKET) {
+        cv_conn_ws_stop(conn);
     } else if (conn->state < CV_CONN_LINGERING) {
         conn->close_after_write = true;
         cv_conn_need_flush(conn);
@@ -74,11 +78,13 @@ has_requests(const cv_conn_t *conn)
     return any && conn->env->half_close;
 }
 
-/* True when a FIN leaves something to do: requests, or a complete answer that is not written yet. */
+/* True when a FIN leaves something to do: requests, or a complete answer that is not written yet. A WebSocket has one
+ * only behind its last close frame (RFC 6455 section 7.1.1). */
 static bool
 outlives_input(const cv_conn_t *conn)
 {
-    bool writes = !cv_conn_is_answering(conn) && conn->state < CV_CONN_LINGERING && conn->queued > 0;
+    bool writes = !cv_conn_is_answering(conn) && conn->state < CV_CONN_LINGERING && conn->queued > 0
+        && (conn->state != CV_CONN_WEBSOCKET || conn->close_after_write);
     return writes || has_requests(conn);
 }
 
@@ -102,7 +108,7 @@ cv_conn_on_hangup(cv_transport_t *transport)
     cv_conn_t *conn = CV_CONTAINER_OF(transport, cv_conn_t, transport);
     if (transport->failed) {
         cv_conn_close(conn, false);
-    } else if (conn->env->half_close) {
+    } else if (conn->env->half_close || conn->state == CV_CONN_WEBSOCKET) {
         /* It stands behind bytes that nobody has read yet, and is read when it is their turn. */
         transport->input_ended = true;
         cv_conn_watch(conn, transport->writing);

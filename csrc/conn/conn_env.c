@@ -9,6 +9,7 @@
 #include "base/receive.h"
 #include "conn/conn_private.h"
 #include "conn/conn_rate.h"
+#include "conn/websocket_private.h"
 
 /* A request line of 16 KiB holds every URL that browsers and proxies send; a head of 64 KiB holds the cookies that
  * uvicorn lets through; 100 fields is four times what a browser behind three proxies sends. */
@@ -22,6 +23,9 @@ enum {
     WRITE_LOW = 16384,
     BODY_GRACE = 5000,
     BATCH = 64,
+    DEFLATED_KEPT = 65536,
+    WS_MAX_SIZE = 16777216, /* uvicorn's, as what follows */
+    WS_MAX_QUEUE = 32,
 };
 
 _Static_assert((int)CV_CONN_DISCONNECT < (int)CV_DEADLINE_KINDS, "each kind of deadline has a place for its duration");
@@ -39,6 +43,16 @@ configure_defaults(cv_conn_env_t *env)
     env->write_low = WRITE_LOW;
     env->batch = BATCH;
     env->date_header = true;
+    env->ws = (cv_ws_settings_t){
+        .max_size = WS_MAX_SIZE,
+        .max_queue = WS_MAX_QUEUE,
+        .limit = UINT32_MAX,
+        .send_high = WRITE_HIGH,
+        .ping_interval = 20000,
+        .ping_timeout = 20000,
+        .close_timeout = 10000,
+        .deflate = {.window = 12, .level = 1, .threshold = 128},
+    };
     cv_deadlines_configure(&env->deadlines, CV_CONN_HEAD, 30000);
     cv_deadlines_configure(&env->deadlines, CV_CONN_KEEP_ALIVE, 5000);
     cv_deadlines_configure(&env->deadlines, CV_CONN_BODY, 60000);
@@ -70,6 +84,8 @@ cv_conn_env_init(cv_conn_env_t *env, uv_loop_t *loop, const cv_conn_ops_t *ops)
     cv_http_date_init(&env->date);
     cv_list_init(&env->conns);
     cv_list_init(&env->unflushed);
+    cv_inflaters_init(&env->ws_rules.inflaters);
+    cv_deflaters_init(&env->deflaters, env->ws.deflate.level);
     configure_defaults(env);
     return 0;
 }
@@ -84,6 +100,9 @@ end_deinit(cv_conn_env_t *env)
         free(env->spare_parsers[--env->spare_parser_count]);
     }
     cv_h1_pool_deinit(&env->heads);
+    cv_inflaters_deinit(&env->ws_rules.inflaters);
+    cv_deflaters_deinit(&env->deflaters);
+    cv_buffer_deinit(&env->deflated);
     cv_default_fields_deinit(&env->default_fields);
     free(env->read_buffer);
     env->read_buffer = NULL;
@@ -127,11 +146,24 @@ cv_conn_free(cv_conn_t *conn)
 {
     cv_conn_env_t *env = conn->env;
     cv_conn_free_parser(conn);
+    if (conn->is_websocket) {
+        cv_conn_ws_free(conn);
+    }
     cv_buffer_deinit(&conn->input);
     cv_buffer_deinit(&conn->output);
     free(conn->segments);
     free(conn);
     cv_conn_env_let_go(env);
+}
+
+/* Who sends a message to many does so in one turn. */
+static void
+forget_deflated(cv_conn_env_t *env)
+{
+    env->deflated_bits = 0;
+    if (env->deflated.cap > DEFLATED_KEPT) {
+        cv_buffer_deinit(&env->deflated);
+    }
 }
 
 void
@@ -142,6 +174,7 @@ cv_conn_env_flush(cv_conn_env_t *env)
     while (!cv_list_is_empty(&env->unflushed)) {
         cv_conn_flush(CV_CONTAINER_OF(env->unflushed.next, cv_conn_t, flush_node));
     }
+    forget_deflated(env);
 }
 
 void
@@ -170,6 +203,10 @@ drain_idle(cv_conn_t *conn)
 {
     cv_deadlines_t *deadlines = &conn->env->deadlines;
     cv_deadline_t *deadline = &conn->deadline;
+    if (conn->state == CV_CONN_WEBSOCKET) {
+        cv_conn_ws_stop(conn);
+        return;
+    }
     if (conn->state > CV_CONN_IDLE || conn->queued > 0) {
         return;
     }
@@ -206,6 +243,9 @@ void
 cv_conn_drain(cv_conn_t *conn)
 {
     conn->is_last = true;
+    if (conn->state == CV_CONN_WEBSOCKET) {
+        cv_conn_ws_stop(conn);
+    }
     bool idle = conn->state <= CV_CONN_IDLE && cv_conn_waiting(conn) == 0
         && !cv_transport_has_input(&conn->transport);
     if (idle || conn->state == CV_CONN_DISCARD) {
@@ -323,6 +363,10 @@ on_due(cv_deadlines_t *deadlines, cv_deadline_t *deadline)
         break;
     case CV_CONN_DRAIN:
         end_drained(conn);
+        break;
+    case CV_CONN_WS:
+    case CV_CONN_WS_CLOSE:
+        cv_conn_ws_on_due(conn);
         break;
     default:
         conn->env->limited[CV_TIMEOUT_LINGER]++;

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "conn/conn_private.h"
+#include "conn/websocket_private.h"
 
 void
 cv_conn_need_flush(cv_conn_t *conn)
@@ -36,11 +37,15 @@ wait_for_room(cv_conn_t *conn, bool progress)
 static void
 tell_drained(cv_conn_t *conn)
 {
-    if (conn->above_high && conn->queued <= conn->env->write_low) {
-        conn->above_high = false;
-        if (cv_conn_is_answering(conn)) {
-            conn->env->ops->on_drain(conn);
-        }
+    if (!conn->above_high || conn->queued > cv_conn_write_low(conn)) {
+        return;
+    }
+    conn->above_high = false;
+    if (conn->state == CV_CONN_WEBSOCKET) {
+        cv_conn_ws_on_room(conn);
+    }
+    if (cv_conn_is_answering(conn) || (conn->state == CV_CONN_WEBSOCKET && !conn->gone)) {
+        conn->env->ops->on_drain(conn);
     }
 }
 

@@ -92,6 +92,9 @@ void cv_conn_refuse_preamble(cv_conn_t *conn, const char *rule);
 
 void cv_conn_on_readable(cv_transport_t *transport);
 
+/* Appends bytes to conn->input; an incomplete head in it may move. */
+int cv_conn_keep_input(cv_conn_t *conn, const char *data, size_t len);
+
 /* Gives the memory of an empty input back; not under a running parser. */
 void cv_conn_release_input(cv_conn_t *conn);
 

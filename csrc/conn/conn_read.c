@@ -6,6 +6,7 @@
 
 #include "conn/conn_private.h"
 #include "conn/conn_request.h"
+#include "conn/websocket_private.h"
 
 enum { BODY_READ = 131072 }; /* most bytes of a body read at once: what two reads into the shared buffer would be */
 
@@ -70,9 +71,8 @@ feed(cv_conn_t *conn, const char *data, size_t len)
     return at;
 }
 
-/* Appends bytes to conn->input; an incomplete head in it may move. */
-static int
-keep(cv_conn_t *conn, const char *data, size_t len)
+int
+cv_conn_keep_input(cv_conn_t *conn, const char *data, size_t len)
 {
     cv_buffer_t *input = &conn->input;
     if (conn->input_start > 0) {
@@ -121,25 +121,28 @@ parse_span(cv_conn_t *conn, const char *data, size_t len)
         return 0;
     }
     done -= cv_conn_head_fed(conn);
-    return done < len ? keep(conn, data + done, len - done) : 0;
+    return done < len ? cv_conn_keep_input(conn, data + done, len - done) : 0;
 }
 
 static int
-take_input(cv_conn_t *conn, const char *data, size_t len)
+take_input(cv_conn_t *conn, char *data, size_t len)
 {
     if (cv_conn_is_dropping(conn)) {
         conn->input_dropped = true;
         return 0;
     }
+    if (conn->state == CV_CONN_WEBSOCKET) {
+        return cv_conn_ws_take(conn, data, len);
+    }
     if (conn->state == CV_CONN_READ_HEAD || conn->state == CV_CONN_PREAMBLE) {
-        int status = keep(conn, data, len);
+        int status = cv_conn_keep_input(conn, data, len);
         if (status == 0 && (conn->state == CV_CONN_READ_HEAD || cv_conn_take_preamble(conn))) {
             parse_waiting(conn);
         }
         return status;
     }
     if (cv_conn_waiting(conn) > 0 || !wants_parsing(conn)) {
-        return keep(conn, data, len);
+        return cv_conn_keep_input(conn, data, len);
     }
     return parse_span(conn, data, len);
 }

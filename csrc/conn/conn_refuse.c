@@ -11,13 +11,32 @@
 
 static const char bad_request_text[] = "Invalid HTTP request received."; /* uvicorn's words */
 
+typedef struct {
+    const char *name, *value;
+} field_t;
+
+/* Fields that some answers have beside what all have; the last of a list has no name. */
+static const field_t no_fields[] = {{NULL, NULL}};
+static const field_t retry_fields[] = {{"retry-after", "1"}, {NULL, NULL}};
+static const field_t method_fields[] = {{"allow", "GET"}, {NULL, NULL}}; /* RFC 9110 section 15.5.6 */
+static const field_t upgrade_fields[] = {                                 /* section 15.5.22; RFC 6455 section 4.4 */
+    {"upgrade", "websocket"},
+    {"sec-websocket-version", "13"},
+    {NULL, NULL},
+};
+
+static int
+append_field(cv_conn_t *conn, const field_t *field)
+{
+    return cv_h1_response_field(&conn->response, &conn->output, field->name, strlen(field->name), field->value,
+                                strlen(field->value));
+}
+
 /* Appends a whole answer behind what is queued. */
 static int
-append_answer(cv_conn_t *conn, unsigned status, cv_span_t text, bool keep_alive, bool retry)
+append_answer(cv_conn_t *conn, unsigned status, cv_span_t text, bool keep_alive, const field_t *fields)
 {
-    static const char name[] = "content-type";
-    static const char value[] = "text/plain; charset=utf-8";
-    static const char retry_name[] = "retry-after";
+    static const field_t type = {"content-type", "text/plain; charset=utf-8"};
     size_t len = text.len;
     cv_h1_response_t *response = &conn->response;
     cv_buffer_t *output = &conn->output;
@@ -29,10 +48,10 @@ append_answer(cv_conn_t *conn, unsigned status, cv_span_t text, bool keep_alive,
         error = cv_h1_response_begin(response, output, status, response->minor, response->is_head, keep_alive);
     }
     if (error == 0) {
-        error = cv_h1_response_field(response, output, name, sizeof(name) - 1, value, sizeof(value) - 1);
+        error = append_field(conn, &type);
     }
-    if (error == 0 && retry) {
-        error = cv_h1_response_field(response, output, retry_name, sizeof(retry_name) - 1, "1", 1);
+    for (; error == 0 && fields->name != NULL; fields++) {
+        error = append_field(conn, fields);
     }
     if (error == 0) {
         error = cv_conn_end_head(conn, len, true);
@@ -54,7 +73,7 @@ is_head_held(const cv_conn_t *conn)
 }
 
 static void
-refuse(cv_conn_t *conn, unsigned status, cv_span_t text, bool retry)
+refuse(cv_conn_t *conn, unsigned status, cv_span_t text, const field_t *fields)
 {
     if (!cv_conn_is_answering(conn)) {
         return;
@@ -64,7 +83,7 @@ refuse(cv_conn_t *conn, unsigned status, cv_span_t text, bool retry)
         return;
     }
     conn->output.len = conn->output_ready;
-    if (append_answer(conn, status, text, false, retry) < 0) {
+    if (append_answer(conn, status, text, false, fields) < 0) {
         cv_conn_close(conn, true);
         return;
     }
@@ -77,13 +96,13 @@ refuse(cv_conn_t *conn, unsigned status, cv_span_t text, bool retry)
 void
 cv_conn_refuse(cv_conn_t *conn, unsigned status, const char *text)
 {
-    refuse(conn, status, text != NULL ? (cv_span_t){text, strlen(text)} : cv_status_phrase(status), false);
+    refuse(conn, status, text != NULL ? (cv_span_t){text, strlen(text)} : cv_status_phrase(status), no_fields);
 }
 
 void
 cv_conn_refuse_busy(cv_conn_t *conn)
 {
-    refuse(conn, 503, cv_status_phrase(503), true);
+    refuse(conn, 503, cv_status_phrase(503), retry_fields);
 }
 
 void
@@ -93,7 +112,7 @@ cv_conn_reply(cv_conn_t *conn, unsigned status, const char *text)
         return;
     }
     cv_span_t span = {text, strlen(text)};
-    if (append_answer(conn, status, span, conn->response.keep_alive, false) < 0) {
+    if (append_answer(conn, status, span, conn->response.keep_alive, no_fields) < 0) {
         cv_conn_close(conn, true);
         return;
     }
@@ -143,11 +162,16 @@ answerable_status(const cv_conn_t *conn, unsigned status)
     return late ? 0 : status;
 }
 
+/* The two statuses that ask for fields of their own are those of a WebSocket's handshake. */
 static void
 refuse_open(cv_conn_t *conn, unsigned status)
 {
     if (status == 0) {
         cv_conn_fail(conn);
+    } else if (status == 405) {
+        refuse(conn, status, cv_status_phrase(status), method_fields);
+    } else if (status == 426) {
+        refuse(conn, status, cv_status_phrase(status), upgrade_fields);
     } else {
         cv_conn_refuse(conn, status, status == 400 ? bad_request_text : NULL);
     }

@@ -5,6 +5,7 @@
 
 #include "conn/conn_private.h"
 #include "conn/conn_rate.h"
+#include "conn/websocket_private.h"
 
 /* What the parser is told after a callback of the layer above, which may have refused or closed the connection. */
 static int
@@ -53,6 +54,9 @@ on_head(void *owner, const cv_h1_head_t *head)
         return CV_H1_EBODY_LARGE;
     }
     conn->env->handed_up++;
+    if (cv_conn_ws_is_asked(conn, head)) {
+        return verdict(conn, cv_conn_ws_handshake(conn, head));
+    }
     return verdict(conn, conn->env->ops->on_head(conn, head));
 }
 
@@ -84,7 +88,9 @@ cv_conn_end_request(cv_conn_t *conn)
     conn->request_complete = true;
     conn->expects_continue = false;
     if (cv_conn_is_answering(conn)) {
-        conn->env->ops->on_end(conn);
+        if (!conn->is_websocket) {
+            conn->env->ops->on_end(conn);
+        }
     } else if (conn->state == CV_CONN_DISCARD) {
         conn->state = CV_CONN_IDLE;
     }

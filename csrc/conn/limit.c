@@ -16,6 +16,8 @@ cv_limit_name(cv_limit_t limit)
         [CV_LIMIT_REQUESTS] = "limit_requests",
         [CV_LIMIT_CONNECTIONS] = "limit_connections",
         [CV_LIMIT_CONNECTION_REQUESTS] = "limit_connection_requests",
+        [CV_LIMIT_WEBSOCKETS] = "limit_websockets",
+        [CV_LIMIT_WS_MESSAGE] = "ws_max_size",
         [CV_TIMEOUT_HEAD] = "timeout_head",
         [CV_TIMEOUT_KEEP_ALIVE] = "timeout_keep_alive",
         [CV_TIMEOUT_BODY] = "timeout_body",
@@ -23,6 +25,9 @@ cv_limit_name(cv_limit_t limit)
         [CV_TIMEOUT_LINGER] = "timeout_linger",
         [CV_TIMEOUT_WRITE] = "timeout_write",
         [CV_TIMEOUT_REQUEST] = "timeout_request",
+        [CV_TIMEOUT_WS_PING] = "ws_ping_timeout",
+        [CV_TIMEOUT_WS_IDLE] = "ws_idle_timeout",
+        [CV_TIMEOUT_WS_CLOSE] = "ws_close_timeout",
     };
     return names[limit];
 }

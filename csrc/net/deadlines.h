@@ -20,7 +20,7 @@
 
 #include "base/list.h"
 
-enum { CV_DEADLINE_KINDS = 9,   /* each with a duration of its own */
+enum { CV_DEADLINE_KINDS = 11,  /* each with a duration of its own */
        CV_DEADLINE_LISTS = 128 };  /* ticks of the wheel: a deadline that is farther away is looked at in between */
 
 #define CV_DEADLINES_MOST 1e9 /* seconds: no option asks for more */

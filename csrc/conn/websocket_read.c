@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The way of a WebSocket's frames in: parsed where they were read, handed up as messages, answered where they are
+ * control frames. Bytes that may not be handed up yet wait in conn->input, as those behind an open request do.
+ */
+#include "conn/websocket_private.h"
+
+bool
+cv_conn_ws_wants_frames(const cv_conn_t *conn)
+{
+    const cv_conn_env_t *env = conn->env;
+    return !cv_conn_is_dropping(conn) && conn->unread <= env->read_high
+        && conn->websocket->waiting < env->ws.max_queue;
+}
+
+/* RFC 6455 section 5.5.3: who sends pings and reads no pongs gets the answer to the last of them only. */
+static int
+answer_ping(cv_conn_t *conn, cv_span_t payload)
+{
+    cv_websocket_t *websocket = conn->websocket;
+    if (websocket->close_sent) {
+        return 0;
+    }
+    if (conn->queued <= conn->env->ws.send_high) {
+        return cv_conn_ws_control(conn, CV_WS_PONG, payload);
+    }
+    websocket->pong.len = 0;
+    int error = cv_buffer_reserve(&websocket->pong, CV_WS_CONTROL_MAX);
+    if (error == 0) {
+        error = cv_buffer_append(&websocket->pong, payload.data, payload.len);
+    }
+    conn->above_high = error == 0;
+    return error;
+}
+
+static int
+take_message(cv_conn_t *conn, const cv_ws_event_t *message)
+{
+    cv_websocket_t *websocket = conn->websocket;
+    websocket->messaged = uv_now(conn->env->loop);
+    if (websocket->close_sent) {
+        return 0; /* the application is done with it */
+    }
+    websocket->waiting++;
+    conn->unread += message->len;
+    conn->env->handed_up++;
+    return conn->env->ops->on_message(conn, message);
+}
+
+static int
+take_event(cv_conn_t *conn, const cv_ws_event_t *event)
+{
+    switch (event->opcode) {
+    case CV_WS_TEXT:
+    case CV_WS_BINARY:
+        return take_message(conn, event);
+    case CV_WS_PING:
+        return answer_ping(conn, (cv_span_t){event->data, event->len});
+    case CV_WS_CLOSE:
+        cv_conn_ws_on_close(conn, event->code, (cv_span_t){event->data, event->len});
+        return 0;
+    default:
+        return 0; /* a pong: any byte is a sign of life */
+    }
+}
+
+static void
+fail(cv_conn_t *conn, int error)
+{
+    if (error == CV_WS_ESIZE) {
+        conn->env->limited[CV_LIMIT_WS_MESSAGE]++;
+    }
+    const char *rule = cv_ws_error_rule(error);
+    cv_conn_ws_fail(conn, cv_ws_error_code(error), rule, rule);
+}
+
+/* Feeds the parser until no more may be handed up. Returns how many bytes are done with. */
+static size_t
+feed(cv_conn_t *conn, char *data, size_t len)
+{
+    size_t at = 0;
+    conn->parsing = true;
+    while (at < len && cv_conn_ws_wants_frames(conn)) {
+        cv_ws_event_t event;
+        size_t used = 0;
+        int status = cv_ws_parser_feed(&conn->websocket->parser, data + at, len - at, &used, &event);
+        at += used;
+        if (status > 0) {
+            status = take_event(conn, &event);
+        }
+        if (status < 0 && !cv_conn_is_dropping(conn)) {
+            fail(conn, status);
+        }
+    }
+    conn->parsing = false;
+    if (cv_conn_is_dropping(conn)) {
+        conn->input_dropped |= at < len;
+        return len;
+    }
+    return at;
+}
+
+int
+cv_conn_ws_take(cv_conn_t *conn, char *data, size_t len)
+{
+    conn->websocket->awaits_life = false;
+    if (cv_conn_waiting(conn) == 0) {
+        size_t done = feed(conn, data, len);
+        data += done;
+        len -= done;
+    }
+    if (cv_list_is_linked(&conn->flush_node)) {
+        cv_conn_flush(conn); /* answers to control frames: what the application sends comes later */
+    }
+    return len == 0 || cv_conn_is_dropping(conn) ? 0 : cv_conn_keep_input(conn, data, len);
+}
+
+void
+cv_conn_ws_parse_waiting(cv_conn_t *conn)
+{
+    if (conn->state != CV_CONN_WEBSOCKET || conn->parsing || cv_conn_waiting(conn) == 0
+        || !cv_conn_ws_wants_frames(conn)) {
+        return;
+    }
+    conn->input_start += feed(conn, conn->input.data + conn->input_start, cv_conn_waiting(conn));
+    if (cv_conn_waiting(conn) == 0) {
+        cv_conn_release_input(conn);
+    }
+}
+
+void
+cv_conn_ws_consumed(cv_conn_t *conn, uint32_t count, size_t len)
+{
+    if (conn->state != CV_CONN_WEBSOCKET || conn->gone || conn->websocket->close_sent) {
+        return;
+    }
+    conn->websocket->waiting -= count;
+    conn->unread -= len;
+    cv_conn_ws_parse_waiting(conn);
+    cv_conn_watch(conn, conn->transport.writing);
+}
