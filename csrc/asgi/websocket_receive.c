@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * receive() of a WebSocket: websocket.connect, the messages that came, and websocket.disconnect for ever after.
+ */
+#include "asgi/channel.h"
+#include "asgi/wait.h"
+#include "asgi/websocket.h"
+
+enum { FIRST_CAP = 4 };
+
+void
+cv_websocket_drop_queue(WebSocketObject *websocket)
+{
+    cv_websocket_message_t *queue = websocket->queue;
+    uint32_t first = websocket->queue_first, len = websocket->queue_len, cap = websocket->queue_cap;
+    websocket->queue = NULL;
+    websocket->queue_first = websocket->queue_len = websocket->queue_cap = 0;
+    for (uint32_t i = 0; i < len; i++) {
+        Py_DECREF(queue[(first + i) % cap].data);
+    }
+    PyMem_Free(queue);
+}
+
+static int
+grow_queue(WebSocketObject *websocket)
+{
+    uint32_t cap = websocket->queue_cap == 0 ? FIRST_CAP : websocket->queue_cap * 2;
+    cv_websocket_message_t *queue = PyMem_New(cv_websocket_message_t, cap);
+    if (queue == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (uint32_t i = 0; i < websocket->queue_len; i++) {
+        queue[i] = websocket->queue[(websocket->queue_first + i) % websocket->queue_cap];
+    }
+    PyMem_Free(websocket->queue);
+    websocket->queue = queue;
+    websocket->queue_first = 0;
+    websocket->queue_cap = cap;
+    return 0;
+}
+
+/* New reference. The bytes of a text are known to be UTF-8. */
+static PyObject *
+make_data(const cv_ws_event_t *message)
+{
+    Py_ssize_t len = (Py_ssize_t)message->len;
+    return message->opcode == CV_WS_TEXT ? PyUnicode_DecodeUTF8(message->data, len, NULL)
+                                         : PyBytes_FromStringAndSize(message->data, len);
+}
+
+static void
+wake_receivers(WebSocketObject *websocket)
+{
+    if (cv_list_is_empty(&websocket->receivers)) {
+        return;
+    }
+    if (cv_exchange_wake(&websocket->exchange, &websocket->receivers) < 0) {
+        PyErr_WriteUnraisable((PyObject *)websocket);
+    }
+    cv_service_wake(websocket->service);
+}
+
+int
+cv_websocket_put(WebSocketObject *websocket, const cv_ws_event_t *message)
+{
+    if (websocket->queue_len == websocket->queue_cap && grow_queue(websocket) < 0) {
+        return -1;
+    }
+    PyObject *data = make_data(message);
+    if (data == NULL) {
+        return -1;
+    }
+    uint32_t at = (websocket->queue_first + websocket->queue_len) % websocket->queue_cap;
+    websocket->queue[at] = (cv_websocket_message_t){data, message->len};
+    websocket->queue_len++;
+    wake_receivers(websocket);
+    return 0;
+}
+
+void
+cv_websocket_end(WebSocketObject *websocket, unsigned code, const cv_span_t *reason)
+{
+    if (websocket->ended) {
+        return;
+    }
+    websocket->ended = true;
+    websocket->code = (uint16_t)code;
+    if (reason != NULL) {
+        websocket->reason = PyUnicode_DecodeUTF8(reason->data, (Py_ssize_t)reason->len, "replace");
+        if (websocket->reason == NULL) {
+            PyErr_WriteUnraisable((PyObject *)websocket);
+        }
+    }
+    wake_receivers(websocket);
+}
+
+/* {"type": type}. New reference. */
+static PyObject *
+make_event(const cv_names_t *names, PyObject *type)
+{
+    PyObject *event = PyDict_New();
+    if (event != NULL && PyDict_SetItem(event, names->type, type) < 0) {
+        Py_CLEAR(event);
+    }
+    return event;
+}
+
+/* The event of the first message that waits; it is taken off the queue. */
+static PyObject *
+take_message(WebSocketObject *websocket)
+{
+    const cv_names_t *names = &websocket->service->state->names;
+    PyObject *event = make_event(names, names->websocket_receive);
+    if (event == NULL) {
+        return NULL;
+    }
+    cv_websocket_message_t message = websocket->queue[websocket->queue_first];
+    PyObject *key = PyUnicode_Check(message.data) ? names->text : names->bytes;
+    if (PyDict_SetItem(event, key, message.data) < 0) {
+        Py_DECREF(event);
+        return NULL;
+    }
+    Py_DECREF(message.data);
+    websocket->queue_first = (websocket->queue_first + 1) % websocket->queue_cap;
+    websocket->queue_len--;
+    if (websocket->queue_len == 0) {
+        cv_websocket_drop_queue(websocket);
+    }
+    if (websocket->conn != NULL) {
+        cv_conn_ws_consumed(websocket->conn, 1, message.len);
+        cv_service_wake(websocket->service);
+    }
+    return event;
+}
+
+static PyObject *
+disconnect_event(WebSocketObject *websocket)
+{
+    const cv_names_t *names = &websocket->service->state->names;
+    PyObject *event = make_event(names, names->websocket_disconnect);
+    PyObject *code = PyLong_FromLong(websocket->code);
+    if (event != NULL
+        && (code == NULL || PyDict_SetItem(event, names->code, code) < 0
+            || (websocket->reason != NULL && PyDict_SetItem(event, names->reason, websocket->reason) < 0))) {
+        Py_CLEAR(event);
+    }
+    Py_XDECREF(code);
+    return event;
+}
+
+static int
+attempt_receive(WaitObject *wait, PyObject **result)
+{
+    WebSocketObject *websocket = (WebSocketObject *)wait->exchange;
+    const cv_names_t *names = &websocket->service->state->names;
+    if (!websocket->told_connect) {
+        *result = make_event(names, names->websocket_connect);
+        websocket->told_connect = *result != NULL;
+    } else if (websocket->queue_len > 0) {
+        *result = take_message(websocket);
+    } else if (websocket->ended) {
+        *result = disconnect_event(websocket);
+    } else {
+        return 0;
+    }
+    return *result == NULL ? -1 : 1;
+}
+
+PyObject *
+cv_websocket_receive_call(PyObject *op, PyObject *const *Py_UNUSED(args), size_t nargsf, PyObject *kwnames)
+{
+    ExchangeObject *exchange = ((ChannelObject *)op)->exchange;
+    if (PyVectorcall_NARGS(nargsf) != 0 || kwnames != NULL) {
+        PyErr_SetString(PyExc_TypeError, "receive() takes no arguments");
+        return NULL;
+    }
+    return cv_wait_new(exchange, attempt_receive, &exchange->receivers, NULL);
+}
