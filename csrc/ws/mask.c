@@ -27,17 +27,19 @@ store_lanes(char *at, lanes_t lanes)
     memcpy(at, &lanes, sizeof(lanes));
 }
 
-/* The key as it lies over the bytes from `offset` on. */
+/* The key as it lies over the bytes from `offset` on. It is turned in a register: to write four bytes and read a word
+ * of them takes longer than all the rest of a short frame. */
 static inline uint32_t
 key_from(const uint8_t key[4], uint64_t offset)
 {
-    uint8_t turned[4];
-    for (unsigned i = 0; i < 4; i++) {
-        turned[i] = key[(offset + i) & 3];
-    }
     uint32_t word;
-    memcpy(&word, turned, sizeof(word));
-    return word;
+    memcpy(&word, key, sizeof(word));
+    unsigned bits = (unsigned)(offset & 3) * 8;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return word >> bits | word << (-bits & 31);
+#else
+    return word << bits | word >> (-bits & 31);
+#endif
 }
 
 static inline uint64_t
