@@ -46,7 +46,7 @@ typedef struct {
 /* A whole message or control frame. */
 typedef struct {
     cv_ws_opcode opcode; /* TEXT, BINARY, CLOSE, PING or PONG */
-    const char *data;    /* borrowed until the next call; a CLOSE's reason, without its code */
+    const char *data;    /* borrowed until the next call, may be NULL; a CLOSE's reason, without its code */
     size_t len;
     unsigned code;       /* CLOSE: its code, or CV_WS_NO_STATUS */
 } cv_ws_event_t;
@@ -73,8 +73,9 @@ typedef struct {
 void cv_ws_parser_init(cv_ws_parser_t *parser, cv_ws_parser_rules_t *rules, bool deflate, bool keeps_context);
 void cv_ws_parser_deinit(cv_ws_parser_t *parser);
 
-/* Takes bytes, which it may change, up to the end of the next message or control frame. *out_used says how many; an
- * empty `len` is allowed. Returns 1 with *out set, 0 when all bytes were taken and nothing is complete, or negative. */
+/* Takes bytes, which it may change, up to the end of the next message or control frame. *out_used says how many.
+ * Returns 1 with *out set, 0 when all bytes were taken and nothing is complete, or negative. A call without bytes
+ * returns 0, and gives back the memory of the message that was handed out last, as every call does. */
 int cv_ws_parser_feed(cv_ws_parser_t *parser, char *data, size_t len, size_t *out_used, cv_ws_event_t *out);
 
 /* True between two messages, with no byte of a frame taken. */
