@@ -10,6 +10,7 @@
 #include "asgi/disconnect.h"
 #include "asgi/finished.h"
 #include "asgi/wait.h"
+#include "asgi/websocket.h"
 #include "loop/datagram.h"
 #include "loop/loop.h"
 #include "loop/stream.h"
@@ -31,6 +32,7 @@ module_exec(PyObject *module)
         cv_wait_setup_type,
         cv_channel_setup_types,
         cv_cycle_setup_type,
+        cv_websocket_setup_type,
         cv_disconnect_setup_type,
         cv_connection_setup_type,
         cv_server_setup_type,

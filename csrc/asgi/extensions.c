@@ -61,12 +61,26 @@ make_dict(unsigned these, const cv_names_t *names)
     return dict;
 }
 
+/* {"websocket.http.response": {}}. New reference. */
+static PyObject *
+make_websocket_dict(const cv_names_t *names)
+{
+    PyObject *dict = PyDict_New();
+    PyObject *details = dict == NULL ? NULL : PyDict_New();
+    if (details == NULL || PyDict_SetItem(dict, names->websocket_http_response, details) < 0) {
+        Py_CLEAR(dict);
+    }
+    Py_XDECREF(details);
+    return dict;
+}
+
 int
 cv_extensions_init(cv_extensions_t *extensions, const cv_names_t *names)
 {
     unsigned enabled = extensions->enabled;
     const unsigned off_1_1 = CV_TRAILERS, off_1_0 = CV_TRAILERS | CV_EARLY_HINT;
-    if (cv_lent_init(&extensions->with_trailers, make_dict(enabled, names)) < 0
+    if (cv_lent_init(&extensions->websocket, make_websocket_dict(names)) < 0
+        || cv_lent_init(&extensions->with_trailers, make_dict(enabled, names)) < 0
         || cv_lent_init(&extensions->on_1_1, make_dict(enabled & ~off_1_1, names)) < 0) {
         return -1;
     }
@@ -77,6 +91,7 @@ int
 cv_extensions_visit(cv_extensions_t *extensions, visitproc visit, void *arg)
 {
     int status = cv_lent_visit(&extensions->on_1_0, visit, arg);
+    status = status != 0 ? status : cv_lent_visit(&extensions->websocket, visit, arg);
     status = status != 0 ? status : cv_lent_visit(&extensions->on_1_1, visit, arg);
     return status != 0 ? status : cv_lent_visit(&extensions->with_trailers, visit, arg);
 }
@@ -87,4 +102,5 @@ cv_extensions_clear(cv_extensions_t *extensions)
     cv_lent_clear(&extensions->on_1_0);
     cv_lent_clear(&extensions->on_1_1);
     cv_lent_clear(&extensions->with_trailers);
+    cv_lent_clear(&extensions->websocket);
 }

@@ -29,6 +29,7 @@ typedef struct {
     cv_lent_t on_1_0;        /* what can be delivered on HTTP/1.0, */
     cv_lent_t on_1_1;        /* on HTTP/1.1, */
     cv_lent_t with_trailers; /* and to a client that takes trailers */
+    cv_lent_t websocket;     /* for a WebSocket, which has none of these */
 } cv_extensions_t;
 
 /* Enables what an iterable names: early_hint, trailers, pathsend, zerocopysend. */

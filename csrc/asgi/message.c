@@ -81,6 +81,41 @@ cv_message_read_extra(const cv_message_t *message, const cv_names_t *names, cv_m
     }
 }
 
+void
+cv_message_read_send(PyObject *dict, const cv_names_t *names, cv_websocket_send_t *out)
+{
+    const known_t known[] = {{names->type, &out->type}, {names->text, &out->text}, {names->bytes, &out->bytes}};
+    Py_ssize_t at = 0;
+    PyObject *key;
+    PyObject *value;
+    *out = (cv_websocket_send_t){.type = NULL};
+    while (PyDict_Next(dict, &at, &key, &value)) {
+        if (key == names->type) {
+            out->type = value;
+        } else if (key == names->text) {
+            out->text = value;
+        } else if (key == names->bytes) {
+            out->bytes = value;
+        } else {
+            take_as_text(key, value, known, sizeof known / sizeof known[0]);
+        }
+    }
+}
+
+PyObject *
+cv_message_find(PyObject *dict, PyObject *key)
+{
+    PyObject *found = NULL;
+    const known_t known[] = {{key, &found}};
+    Py_ssize_t at = 0;
+    PyObject *name;
+    PyObject *value;
+    while (PyDict_Next(dict, &at, &name, &value)) {
+        take_as_text(name, value, known, 1);
+    }
+    return found;
+}
+
 bool
 cv_message_says(PyObject *type, PyObject *name)
 {

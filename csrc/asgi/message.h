@@ -36,11 +36,24 @@ typedef struct {
     PyObject *count;
 } cv_message_extra_t;
 
+/* What websocket.send says. */
+typedef struct {
+    PyObject *type;
+    PyObject *text;
+    PyObject *bytes;
+} cv_websocket_send_t;
+
 /* Reads a message, a dict. Runs no code of the application's. */
 void cv_message_read(PyObject *dict, const cv_names_t *names, cv_message_t *out);
 
 /* Reads what else it says. Likewise. */
 void cv_message_read_extra(const cv_message_t *message, const cv_names_t *names, cv_message_extra_t *out);
+
+/* Reads what a WebSocket's message says. Likewise. */
+void cv_message_read_send(PyObject *dict, const cv_names_t *names, cv_websocket_send_t *out);
+
+/* The value of one key, which is rare; NULL where it is missing. Likewise. */
+PyObject *cv_message_find(PyObject *dict, PyObject *key);
 
 /* True when a message's type says `name`. *seen (strong, or NULL) is the object that said so last: frameworks send the
  * same one each time, though it mostly is not the interned one. */

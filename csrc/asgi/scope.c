@@ -6,6 +6,7 @@
 #include "asgi/access.h"
 #include "asgi/client.h"
 #include "asgi/peer.h"
+#include "asgi/scope_parts.h"
 #include "http/target.h"
 
 PyObject *
@@ -38,9 +39,8 @@ cv_scope_make_template(cv_service_t *service)
     return template;
 }
 
-/* Sets a key to a new reference, which it takes over; NULL passes the error on. */
-static int
-set_steal(PyObject *dict, PyObject *key, PyObject *value)
+int
+cv_scope_set(PyObject *dict, PyObject *key, PyObject *value)
 {
     if (value == NULL) {
         return -1;
@@ -110,10 +110,13 @@ make_path(cv_service_t *service, cv_span_t raw, cv_recent_path_t *out)
     return 0;
 }
 
-/* As make_path, from what recent requests left where it is there. */
-static int
-find_path(cv_service_t *service, cv_span_t raw, cv_recent_path_t *out)
+int
+cv_scope_find_path(cv_service_t *service, const cv_h1_head_t *head, cv_recent_path_t *out)
 {
+    cv_span_t raw = cv_h1_span(head, head->path, head->path_len);
+    if (raw.len == 0) {
+        raw = (cv_span_t){"/", 1}; /* RFC 9110 section 4.2.3: an empty path means "/" */
+    }
     cv_recent_path_t *place = cv_recent_path(&service->recent, raw);
     if (place != NULL && cv_recent_path_is(place, raw, (size_t)PyBytes_GET_SIZE(service->root_path_bytes))) {
         *out = (cv_recent_path_t){Py_NewRef(place->path), Py_NewRef(place->raw_path)};
@@ -132,22 +135,18 @@ static int
 set_path(cv_service_t *service, PyObject *scope, const cv_h1_head_t *head, CycleObject *cycle)
 {
     const cv_names_t *n = &service->state->names;
-    cv_span_t raw = cv_h1_span(head, head->path, head->path_len);
-    if (raw.len == 0) {
-        raw = (cv_span_t){"/", 1}; /* RFC 9110 section 4.2.3: an empty path means "/" */
-    }
     cv_recent_path_t found;
-    if (find_path(service, raw, &found) < 0) {
+    if (cv_scope_find_path(service, head, &found) < 0) {
         return -1;
     }
     if (service->access != NULL) {
         cycle->raw_path = Py_NewRef(found.raw_path);
     }
-    if (set_steal(scope, n->path, found.path) < 0) {
+    if (cv_scope_set(scope, n->path, found.path) < 0) {
         Py_DECREF(found.raw_path);
         return -1;
     }
-    return set_steal(scope, n->raw_path, found.raw_path);
+    return cv_scope_set(scope, n->raw_path, found.raw_path);
 }
 
 /* The template says GET already. */
@@ -166,7 +165,7 @@ set_method(cv_service_t *service, PyObject *scope, const cv_h1_head_t *head, Cyc
         Py_DECREF(method);
         return 0;
     }
-    return set_steal(scope, n->method, method);
+    return cv_scope_set(scope, n->method, method);
 }
 
 static int
@@ -182,7 +181,7 @@ set_target(cv_service_t *service, PyObject *scope, const cv_h1_head_t *head, Cyc
     if (query != NULL && service->access != NULL) {
         cycle->query = Py_NewRef(query);
     }
-    return set_steal(scope, service->state->names.query_string, query);
+    return cv_scope_set(scope, service->state->names.query_string, query);
 }
 
 /* The pair of a field whose name is not in the table of known ones. */
@@ -206,9 +205,8 @@ make_unknown_field(const cv_h1_head_t *head, const cv_h1_field_t *field)
     return pair;
 }
 
-/* [(name, value), …] in wire order, duplicates kept. */
-static PyObject *
-build_headers(cv_service_t *service, const cv_h1_head_t *head)
+PyObject *
+cv_scope_build_headers(cv_service_t *service, const cv_h1_head_t *head)
 {
     PyObject *const *names = service->state->field_names;
     PyObject *headers = PyList_New((Py_ssize_t)head->field_count);
@@ -233,26 +231,25 @@ build_headers(cv_service_t *service, const cv_h1_head_t *head)
 static int
 set_headers(cv_service_t *service, PyObject *scope, const cv_h1_head_t *head, CycleObject *cycle)
 {
-    PyObject *headers = build_headers(service, head);
+    PyObject *headers = cv_scope_build_headers(service, head);
     if (headers != NULL && service->access_format != NULL && cv_access_begin(cycle, head, headers) < 0) {
         Py_CLEAR(headers);
     }
-    return set_steal(scope, service->state->names.headers, headers);
+    return cv_scope_set(scope, service->state->names.headers, headers);
 }
 
-/* Sets "server" unless the template has it already; from then on it does. */
-static int
-set_server(cv_service_t *service, PyObject *scope, cv_conn_t *conn)
+int
+cv_scope_set_server(cv_service_t *service, PyObject *template, PyObject *scope, cv_conn_t *conn)
 {
     PyObject *key = service->state->names.server;
     PyObject *server = cv_peer_server(conn->app, conn->transport.fd, service->server_address);
     if (server == NULL) {
         return -1;
     }
-    if (server == service->server_address) {
+    if (server == PyDict_GetItemWithError(template, key)) {
         return 0;
     }
-    if (PyDict_SetItem(scope, key, server) < 0 || PyDict_SetItem(service->scope_template, key, server) < 0) {
+    if (PyDict_SetItem(scope, key, server) < 0 || PyDict_SetItem(template, key, server) < 0) {
         return -1;
     }
     Py_XSETREF(service->server_address, Py_NewRef(server));
@@ -268,11 +265,11 @@ cv_scope_build(cv_service_t *service, cv_conn_t *conn, const cv_h1_head_t *head,
         return NULL;
     }
     if ((head->minor == 0 && PyDict_SetItem(scope, n->http_version, n->http_1_0) < 0)
-        || set_steal(scope, n->asgi, cv_lent_take(&service->asgi)) < 0
-        || set_server(service, scope, conn) < 0 || cv_client_set(service, scope, conn, head, cycle) < 0
+        || cv_scope_set(scope, n->asgi, cv_lent_take(&service->asgi)) < 0
+        || cv_scope_set_server(service, service->scope_template, scope, conn) < 0 || cv_client_set(service, scope, conn, head, cycle) < 0
         || set_headers(service, scope, head, cycle) < 0
-        || set_steal(scope, n->state, PyDict_Copy(service->lifespan_state)) < 0
-        || set_steal(scope, n->extensions, cv_lent_take(cv_extensions_for(&service->extensions, head))) < 0
+        || cv_scope_set(scope, n->state, PyDict_Copy(service->lifespan_state)) < 0
+        || cv_scope_set(scope, n->extensions, cv_lent_take(cv_extensions_for(&service->extensions, head))) < 0
         || set_target(service, scope, head, cycle) < 0) {
         Py_DECREF(scope);
         return NULL;

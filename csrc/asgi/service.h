@@ -56,8 +56,10 @@ struct cv_service {
     PyObject *loop;
     PyObject *context;          /* the contextvars context of the start */
     PyObject *scope_template;
+    PyObject *websocket_template; /* the same of a WebSocket's */
     PyObject *server_address;   /* what the template has as "server"; NULL before the first request */
     cv_lent_t asgi;             /* {"version": …, "spec_version": …} */
+    cv_lent_t websocket_asgi;
     cv_extensions_t extensions;
     PyObject *lifespan_state;   /* dict, copied into each scope */
     PyObject *task_keywords;    /* dict, of Task() */
@@ -102,6 +104,8 @@ struct cv_service {
     cv_recent_t recent;
     PyObject *body_room;        /* bytes object that body bytes are read into, strong; NULL while there is none */
     PyObject *handles;          /* dict of the connections' handles by address, strong; NULL before the first */
+    PyObject *send_text;        /* and for "websocket.send"; or NULL */
+    PyObject *sent_payload;     /* strong: the message that was sent to a WebSocket last in this turn; or NULL */
     PyObject *on_idle;          /* strong; called when env.conn_count or open_count falls to 0; or NULL */
     PyObject *on_limit;         /* strong; called once, when total has come to total_limit; or NULL */
     bool was_busy_conns, was_busy_cycles;

@@ -214,5 +214,12 @@ int
 cv_websocket_setup_type(PyObject *module)
 {
     cv_state_t *state = PyModule_GetState(module);
+    state->client_disconnected = PyErr_NewExceptionWithDoc(
+        "cuvee.ClientDisconnected",
+        "What sending to a WebSocket raises once its client is gone, or has closed it.", PyExc_OSError, NULL);
+    if (state->client_disconnected == NULL
+        || PyModule_AddObjectRef(module, "ClientDisconnected", state->client_disconnected) < 0) {
+        return -1;
+    }
     return cv_state_add_type(module, &state->websocket_type, &websocket_spec);
 }

@@ -92,7 +92,7 @@ int cv_websocket_raise_gone(const WebSocketObject *websocket);
 /* Drops the messages that wait. */
 void cv_websocket_drop_queue(WebSocketObject *websocket);
 
-/* Makes the WebSocket type. */
+/* Makes the WebSocket type, and the exception ClientDisconnected. */
 int cv_websocket_setup_type(PyObject *module);
 
 #endif

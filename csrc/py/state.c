@@ -95,6 +95,7 @@ cv_state_traverse(cv_state_t *state, visitproc visit, void *arg)
     /* Names and bytes cannot be part of a reference cycle. */
     Py_VISIT(state->body_template);
     Py_VISIT(state->finished);
+    Py_VISIT(state->client_disconnected);
     Py_VISIT(state->task_type);
     Py_VISIT(state->finished_type);
     Py_VISIT(state->pause_type);
@@ -102,6 +103,7 @@ cv_state_traverse(cv_state_t *state, visitproc visit, void *arg)
     Py_VISIT(state->send_type);
     Py_VISIT(state->wait_type);
     Py_VISIT(state->cycle_type);
+    Py_VISIT(state->websocket_type);
     Py_VISIT(state->disconnect_type);
     Py_VISIT(state->connection_type);
     Py_VISIT(state->server_type);
@@ -125,6 +127,7 @@ cv_state_clear(cv_state_t *state)
     Py_CLEAR(state->finished);
     Py_CLEAR(state->context_kwnames);
     Py_CLEAR(state->msg_kwnames);
+    Py_CLEAR(state->client_disconnected);
     Py_CLEAR(state->task_type);
     Py_CLEAR(state->finished_type);
     Py_CLEAR(state->pause_type);
@@ -132,6 +135,7 @@ cv_state_clear(cv_state_t *state)
     Py_CLEAR(state->send_type);
     Py_CLEAR(state->wait_type);
     Py_CLEAR(state->cycle_type);
+    Py_CLEAR(state->websocket_type);
     Py_CLEAR(state->disconnect_type);
     Py_CLEAR(state->connection_type);
     Py_CLEAR(state->server_type);

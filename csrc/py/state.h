@@ -35,6 +35,9 @@ typedef struct {
     PyObject *context_kwnames;  /* ("context",) */
     PyObject *msg_kwnames;      /* ("msg",) */
 
+    /* Exceptions */
+    PyObject *client_disconnected; /* cuvee.ClientDisconnected */
+
     /* asyncio */
     PyObject *task_type;        /* asyncio.Task */
     PyCFunction task_done;      /* its methods that take no argument, called without any look-up; NULL where they */
@@ -53,6 +56,7 @@ typedef struct {
     PyTypeObject *send_type;
     PyTypeObject *wait_type;
     PyTypeObject *cycle_type;
+    PyTypeObject *websocket_type;
     PyTypeObject *disconnect_type;
     PyTypeObject *connection_type;
     PyTypeObject *server_type;

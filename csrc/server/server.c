@@ -87,6 +87,7 @@ server_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(service->loop);
     Py_VISIT(service->context);
     Py_VISIT(service->scope_template);
+    Py_VISIT(service->websocket_template);
     Py_VISIT(service->lifespan_state);
     Py_VISIT(service->task_keywords);
     Py_VISIT(service->log);
@@ -100,6 +101,7 @@ server_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->pump_again);
     Py_VISIT(self->pump_timer);
     int status = cv_lent_visit(&service->asgi, visit, arg);
+    status = status != 0 ? status : cv_lent_visit(&service->websocket_asgi, visit, arg);
     status = status != 0 ? status : cv_extensions_visit(&service->extensions, visit, arg);
     status = status != 0 ? status : visit_cycles(&service->queued, visit, arg);
     return status != 0 ? status : visit_cycles(&service->open, visit, arg);
@@ -113,12 +115,16 @@ server_clear(PyObject *op)
     Py_CLEAR(service->app);
     Py_CLEAR(service->context);
     Py_CLEAR(service->scope_template);
+    Py_CLEAR(service->websocket_template);
     Py_CLEAR(service->server_address);
     Py_CLEAR(service->start_text);
     Py_CLEAR(service->body_text);
+    Py_CLEAR(service->send_text);
+    Py_CLEAR(service->sent_payload);
     Py_CLEAR(service->body_room);
     cv_recent_clear(&service->recent);
     cv_lent_clear(&service->asgi);
+    cv_lent_clear(&service->websocket_asgi);
     Py_CLEAR(service->lifespan_state);
     cv_extensions_clear(&service->extensions);
     Py_CLEAR(service->task_keywords);

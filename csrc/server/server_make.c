@@ -44,13 +44,13 @@ is_coroutine_app(PyObject *app)
 
 /* {"version": …, "spec_version": …}. New reference. */
 static PyObject *
-make_asgi(const cv_names_t *names, const char *asgi_version)
+make_asgi(const cv_names_t *names, const char *asgi_version, PyObject *spec_version)
 {
     PyObject *version = PyUnicode_FromString(asgi_version);
     PyObject *asgi = version == NULL ? NULL : PyDict_New();
     if (asgi != NULL
         && (PyDict_SetItem(asgi, names->version, version) < 0
-            || PyDict_SetItem(asgi, names->spec_version, names->spec_2_3) < 0)) {
+            || PyDict_SetItem(asgi, names->spec_version, spec_version) < 0)) {
         Py_CLEAR(asgi);
     }
     Py_XDECREF(version);
@@ -62,7 +62,8 @@ make_dicts(cv_service_t *service, const char *asgi_version, PyObject *state)
 {
     const cv_names_t *names = &service->state->names;
     service->lifespan_state = state == Py_None ? PyDict_New() : Py_NewRef(state);
-    if (service->lifespan_state == NULL || cv_lent_init(&service->asgi, make_asgi(names, asgi_version)) < 0
+    if (service->lifespan_state == NULL || cv_lent_init(&service->asgi, make_asgi(names, asgi_version, names->spec_2_3)) < 0
+        || cv_lent_init(&service->websocket_asgi, make_asgi(names, asgi_version, names->spec_2_4)) < 0
         || cv_extensions_init(&service->extensions, names) < 0) {
         return -1;
     }
@@ -73,7 +74,8 @@ make_dicts(cv_service_t *service, const char *asgi_version, PyObject *state)
     }
     service->root_path_bytes = PyUnicode_AsUTF8String(service->root_path);
     service->scope_template = service->root_path_bytes == NULL ? NULL : cv_scope_make_template(service);
-    return service->scope_template == NULL ? -1 : 0;
+    service->websocket_template = service->scope_template == NULL ? NULL : cv_scope_make_websocket_template(service);
+    return service->websocket_template == NULL ? -1 : 0;
 }
 
 typedef struct {
