@@ -9,6 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from cuvee._core import ClientDisconnected
     from cuvee.cli import main
     from cuvee.config import Config
     from cuvee.loop import Loop, new_event_loop
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
     from cuvee.server import Server
 
 __version__ = "0.1.0"
-__all__ = ["Config", "Loop", "Server", "main", "new_event_loop", "run"]
+__all__ = ["ClientDisconnected", "Config", "Loop", "Server", "main", "new_event_loop", "run"]
 
 _HOMES = {
+    "ClientDisconnected": "_core",
     "Config": "config",
     "Loop": "loop",
     "Server": "server",

@@ -16,6 +16,9 @@ _T_co = TypeVar("_T_co", covariant=True)
 
 # ---- the server ------------------------------------------------------------------------------
 
+class ClientDisconnected(OSError):
+    """What sending to a WebSocket raises once its client is gone, or has closed it."""
+
 @final
 class AccessFormat:
     def __new__(cls, pieces: Sequence[tuple[str, str]], *, json: bool = False) -> AccessFormat: ...
@@ -98,10 +101,18 @@ class Connection:
     def is_closing(self) -> bool: ...
     def get_extra_info(self, name: str, default: Any = None, /) -> Any: ...
 
-# ---- one request, as the application sees it: only the server makes these ----------------------
+# ---- one exchange, as the application sees it: only the server makes these ----------------------
 
 @final
 class Cycle:
+    @property
+    def disconnected(self) -> bool: ...
+    @property
+    def task(self) -> asyncio.Task[None] | None: ...
+    def __call__(self, task: asyncio.Task[None], /) -> None: ...
+
+@final
+class WebSocket:
     @property
     def disconnected(self) -> bool: ...
     @property
@@ -116,13 +127,13 @@ class Disconnect:
 @final
 class Receive:
     @property
-    def __self__(self) -> Cycle: ...
+    def __self__(self) -> Cycle | WebSocket: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Wait[dict[str, Any]]: ...
 
 @final
 class Send:
     @property
-    def __self__(self) -> Cycle: ...
+    def __self__(self) -> Cycle | WebSocket: ...
     def __call__(self, message: dict[str, Any], /) -> Finished | Pause | Wait[None]: ...
 
 @final

@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-
-class ClientDisconnected(OSError):
-    """What a send to a WebSocket client that is gone raises."""
+from cuvee._core import ClientDisconnected as ClientDisconnected
 
 
 def get_remote_addr(transport: asyncio.Transport) -> tuple[str, int] | None:
