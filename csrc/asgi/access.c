@@ -4,16 +4,15 @@
 
 #include <stdio.h>
 
+#include "asgi/client.h"
 #include "asgi/peer.h"
 #include "base/clock.h"
-#include "http/node.h"
 #include "observe/access_format_type.h"
 #include "observe/access_log_type.h"
 
 enum {
     LOOK_TIME = 1000000000, /* ns from one look at who writes the log to the next */
     LINE_KEPT = 16384,      /* most bytes of memory that are kept to write a line in */
-    CLIENT_TEXT = CV_NODE_MOST + sizeof ":65535",
 };
 
 static cv_span_t
@@ -144,27 +143,13 @@ make_target(CycleObject *cycle)
     return text;
 }
 
-/* "host:port" of the client that proxies told of, in `room`, or of the connection's peer. */
-static cv_span_t
-client_text(const CycleObject *cycle, char room[CLIENT_TEXT])
-{
-    if (cycle->client == NULL) {
-        return cv_peer_text(cycle->conn->app);
-    }
-    PyObject *host = PyTuple_GET_ITEM(cycle->client, 0);
-    size_t len = (size_t)PyUnicode_GET_LENGTH(host);
-    memcpy(room, PyUnicode_1BYTE_DATA(host), len);
-    len += (size_t)snprintf(room + len, CLIENT_TEXT - len, ":%ld", PyLong_AsLong(PyTuple_GET_ITEM(cycle->client, 1)));
-    return (cv_span_t){room, len};
-}
-
 /* (client, method, target, version, status), and the line if it is not uvicorn's: what service->access is called with.
  * New reference. */
 static PyObject *
 make_arguments(CycleObject *cycle, unsigned status, const cv_buffer_t *line)
 {
-    char room[CLIENT_TEXT];
-    cv_span_t text = client_text(cycle, room);
+    char room[CV_CLIENT_TEXT];
+    cv_span_t text = cv_client_text(&cycle->exchange, room);
     PyObject *client = PyUnicode_DecodeLatin1(text.data, (Py_ssize_t)text.len, NULL);
     PyObject *target = make_target(cycle);
     PyObject *arguments = NULL;
@@ -205,8 +190,8 @@ write_plain(CycleObject *cycle, unsigned status)
 {
     cv_access_log_t *log = cycle->service->access_log;
     if (log != NULL) {
-        char room[CLIENT_TEXT];
-        cv_access_log_line(log, client_text(cycle, room), method_of(cycle), span_of_bytes(cycle->raw_path),
+        char room[CV_CLIENT_TEXT];
+        cv_access_log_line(log, cv_client_text(&cycle->exchange, room), method_of(cycle), span_of_bytes(cycle->raw_path),
                            span_of_bytes(cycle->query), cycle->is_http_1_1 ? 1 : 0, status);
         return;
     }
@@ -227,9 +212,9 @@ put_line(CycleObject *cycle, cv_buffer_t *out)
     for (size_t i = 0; i < notes->field_count; i++) {
         fields[i] = span_of_bytes(notes->fields[i]);
     }
-    char room[CLIENT_TEXT];
+    char room[CV_CLIENT_TEXT];
     cv_access_entry_t entry = {
-        .client = client_text(cycle, room),
+        .client = cv_client_text(&cycle->exchange, room),
         .method = method_of(cycle),
         .path = span_of_bytes(cycle->raw_path),
         .query = span_of_bytes(cycle->query),

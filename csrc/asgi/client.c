@@ -2,8 +2,11 @@
 #include "asgi/client.h"
 
 #include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "asgi/peer.h"
+#include "asgi/websocket.h"
 #include "http/field_names.h"
 #include "http/forwarded.h"
 
@@ -20,11 +23,23 @@ has_fields(const cv_h1_head_t *head)
     return false;
 }
 
-static int
-set_scheme(PyObject *scope, PyObject *key, cv_span_t scheme)
+/* A proxy may name the scheme of its own request, http, or that of the WebSocket which it carries. */
+static PyObject *
+websocket_scheme(const cv_names_t *names, cv_span_t scheme)
 {
+    bool is_secure = scheme.len > 0 && scheme.data[scheme.len - 1] == 's' && scheme.len != 2; /* https, wss */
+    return is_secure ? names->wss : names->ws;
+}
+
+static int
+set_scheme(const ExchangeObject *exchange, PyObject *scope, cv_span_t scheme)
+{
+    const cv_names_t *names = &exchange->service->state->names;
+    if (exchange->kind == &cv_websocket_kind) {
+        return PyDict_SetItem(scope, names->scheme, websocket_scheme(names, scheme));
+    }
     PyObject *text = PyUnicode_DecodeASCII(scheme.data, (Py_ssize_t)scheme.len, NULL);
-    int status = text == NULL ? -1 : PyDict_SetItem(scope, key, text);
+    int status = text == NULL ? -1 : PyDict_SetItem(scope, names->scheme, text);
     Py_XDECREF(text);
     return status;
 }
@@ -41,11 +56,11 @@ make_client(const cv_forwarded_t *told)
 
 /* 1: the client is set; 0: nobody told of one. */
 static int
-set_told(cv_service_t *service, PyObject *scope, const cv_h1_head_t *head, CycleObject *cycle)
+set_told(cv_service_t *service, PyObject *scope, const cv_h1_head_t *head, ExchangeObject *exchange)
 {
     cv_forwarded_t told;
     cv_forwarded_read(head, &service->forwarded, &told);
-    if (told.scheme.len != 0 && set_scheme(scope, service->state->names.scheme, told.scheme) < 0) {
+    if (told.scheme.len != 0 && set_scheme(exchange, scope, told.scheme) < 0) {
         return -1;
     }
     if (told.host.len == 0) {
@@ -56,25 +71,35 @@ set_told(cv_service_t *service, PyObject *scope, const cv_h1_head_t *head, Cycle
         Py_XDECREF(client);
         return -1;
     }
-    if (service->access != NULL) {
-        cycle->client = client;
-    } else {
-        Py_DECREF(client);
-    }
+    exchange->client = client;
     return 1;
 }
 
 int
 cv_client_set(cv_service_t *service, PyObject *scope, cv_conn_t *conn, const cv_h1_head_t *head,
-              CycleObject *cycle)
+              ExchangeObject *exchange)
 {
     if (service->reads_forwarded && has_fields(head)
         && cv_peer_is_trusted(conn->app, conn->transport.fd, &service->trusted)) {
-        int status = set_told(service, scope, head, cycle);
+        int status = set_told(service, scope, head, exchange);
         if (status != 0) {
             return status < 0 ? -1 : 0;
         }
     }
     PyObject *client = cv_peer_client(conn->app);
     return client == NULL ? -1 : PyDict_SetItem(scope, service->state->names.client, client);
+}
+
+cv_span_t
+cv_client_text(const ExchangeObject *exchange, char room[CV_CLIENT_TEXT])
+{
+    if (exchange->client == NULL) {
+        return cv_peer_text(exchange->conn->app);
+    }
+    PyObject *host = PyTuple_GET_ITEM(exchange->client, 0);
+    size_t len = (size_t)PyUnicode_GET_LENGTH(host);
+    memcpy(room, PyUnicode_1BYTE_DATA(host), len);
+    len += (size_t)snprintf(room + len, CV_CLIENT_TEXT - len, ":%ld",
+                            PyLong_AsLong(PyTuple_GET_ITEM(exchange->client, 1)));
+    return (cv_span_t){room, len};
 }

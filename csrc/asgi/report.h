@@ -11,7 +11,8 @@
 
 #include "asgi/service.h"
 
-enum { CV_LOG_WARNING = 30,
+enum { CV_LOG_INFO = 20,
+       CV_LOG_WARNING = 30,
        CV_LOG_ERROR = 40 }; /* logging's numbers */
 
 /* log(level, message, exception); `exception` is borrowed and may be NULL. */

@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * send(): checks each message against the order that the ASGI HTTP specification asks for, and has it taken. That
- * happens when send is called, unless earlier ones still wait for the socket: messages are taken in the order of the
- * calls, whichever tasks these are in.
+ * What an HTTP exchange does with the messages that it is sent: checks each against the order that the ASGI HTTP
+ * specification asks for, and has it taken.
  */
 #include "asgi/send.h"
-
-#include "asgi/channel.h"
-#include "asgi/finished.h"
-#include "asgi/wait.h"
 
 static bool
 is_offered(const CycleObject *cycle, cv_extension_t extension)
@@ -105,127 +100,24 @@ drop_message(CycleObject *cycle, const cv_message_t *message)
     if (last > 0) {
         cv_cycle_complete(cycle);
     }
-    return last < 0 ? -1 : (int)cv_send_to_nobody(cycle);
+    return last < 0 ? -1 : (int)cv_step_to_nobody(&cycle->exchange);
 }
 
-/* Takes one message: a took_t, or -1 with an exception set. */
-static int
-take_message(CycleObject *cycle, const cv_message_t *message, cv_opening_t *opening)
+int
+cv_send_take(ExchangeObject *exchange, PyObject *dict, cv_opening_t *opening)
 {
-    if (message->type == NULL) {
+    CycleObject *cycle = (CycleObject *)exchange;
+    cv_message_t message;
+    cv_message_read(dict, &cycle->service->state->names, &message);
+    if (message.type == NULL) {
         PyErr_SetString(PyExc_KeyError, "type");
         return -1;
     }
     if (cycle->disconnected) {
-        return drop_message(cycle, message);
+        return drop_message(cycle, &message);
     }
     if (cycle->complete || (cycle->trailers_due && cv_conn_awaits_trailers(cycle->conn))) {
-        return take_after_body(cycle, message);
+        return take_after_body(cycle, &message);
     }
-    return cycle->started ? take_body_part(cycle, message, opening) : take_before_start(cycle, message);
-}
-
-static bool
-must_wait(const CycleObject *cycle)
-{
-    return cycle->conn != NULL && cycle->conn->queued > cycle->service->env.write_low && cycle->conn->above_high;
-}
-
-/* Takes the message of `wait`, which is the first that was not taken yet. 1 when the awaitable is finished, 0 when it
- * waits, -1 with an exception set. */
-static int
-take_waiting(WaitObject *wait)
-{
-    CycleObject *cycle = wait->cycle;
-    if (wait->opening != NULL && !cv_opening_is_done(wait->opening)) {
-        return 0;
-    }
-    /* Taking may run code of the application's, which may end the awaitable meanwhile. */
-    PyObject *dict = wait->message;
-    wait->message = NULL;
-    Py_INCREF(cycle);
-    cv_message_t message;
-    cv_message_read(dict, &cycle->service->state->names, &message);
-    int took = take_message(cycle, &message, wait->opening);
-    int status = took < 0 ? -1 : 1;
-    if (took == TOOK_FULL && must_wait(cycle)) {
-        status = 0;
-    }
-    if (took == TOOK_OPENING) {
-        wait->message = Py_NewRef(dict);
-        wait->opening = cv_send_open_path(cycle, &message);
-        status = wait->opening == NULL ? -1 : 0;
-    } else {
-        cv_wait_leave_order(wait);
-    }
-    if (status == 0 && wait->cycle == NULL) {
-        status = 1; /* it is ended: there is nothing to wait with */
-    }
-    Py_DECREF(cycle);
-    Py_DECREF(dict);
-    return status;
-}
-
-static bool
-is_first(const WaitObject *wait)
-{
-    return wait->cycle->unsent.next == &wait->order;
-}
-
-/* First waits until the socket has taken enough and every earlier message was taken, then takes the message if there
- * is one, and waits again if it is too much once more. */
-static int
-attempt_send(WaitObject *wait, PyObject **result)
-{
-    if (must_wait(wait->cycle) || (wait->message != NULL && !is_first(wait))) {
-        return 0;
-    }
-    int status = wait->message == NULL ? 1 : take_waiting(wait);
-    if (status > 0) {
-        *result = Py_NewRef(Py_None);
-    }
-    return status;
-}
-
-/* An awaitable that takes the message later, behind those that wait already. */
-static PyObject *
-wait_with(CycleObject *cycle, PyObject *dict)
-{
-    PyObject *wait = cv_wait_new(cycle, attempt_send, &cycle->senders, dict);
-    if (wait != NULL) {
-        cv_list_append(&cycle->unsent, &((WaitObject *)wait)->order);
-    }
-    return wait;
-}
-
-PyObject *
-cv_send_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames)
-{
-    CycleObject *cycle = ((ChannelObject *)op)->cycle;
-    cv_state_t *state = cycle->service->state;
-    if (PyVectorcall_NARGS(nargsf) != 1 || kwnames != NULL) {
-        PyErr_SetString(PyExc_TypeError, "send() takes one argument, the message");
-        return NULL;
-    }
-    if (!PyDict_Check(args[0])) {
-        PyErr_Format(PyExc_TypeError, "an ASGI message must be a dict, not %.100s", Py_TYPE(args[0])->tp_name);
-        return NULL;
-    }
-    if (must_wait(cycle) || !cv_list_is_empty(&cycle->unsent)) {
-        return wait_with(cycle, args[0]);
-    }
-    cv_message_t message;
-    cv_message_read(args[0], &state->names, &message);
-    switch (take_message(cycle, &message, NULL)) {
-    case TOOK:
-        return cv_finished(state);
-    case TOOK_FULL:
-        return cv_wait_new(cycle, attempt_send, &cycle->senders, NULL);
-    case TOOK_LONG:
-        return cv_pause_new(state);
-    case TOOK_OPENING:
-        return wait_with(cycle, args[0]);
-    default:
-        return NULL;
-    }
+    return cycle->started ? take_body_part(cycle, &message, opening) : take_before_start(cycle, &message);
 }

@@ -11,14 +11,7 @@
 #include "asgi/cycle.h"
 #include "asgi/message.h"
 #include "asgi/opening.h"
-
-/* What taking a message asks of the awaitable. */
-typedef enum {
-    TOOK = 0,    /* nothing: it is finished */
-    TOOK_FULL,   /* to wait for the socket */
-    TOOK_LONG,   /* to give the loop a turn */
-    TOOK_OPENING, /* nothing was taken yet: a file has to be opened first */
-} took_t;
+#include "asgi/step.h"
 
 /* send_head.c: what consists of fields. All return a took_t or -1. */
 int cv_send_start(CycleObject *cycle, const cv_message_t *message);
@@ -32,17 +25,17 @@ int cv_send_body(CycleObject *cycle, const cv_message_t *message);
  * others, or the end of the answer. */
 int cv_send_piece(CycleObject *cycle, int error, size_t len, bool more);
 
-/* The client is gone: nothing is taken. Who never looks goes on sending, and nothing else would end its step. */
-took_t cv_send_to_nobody(CycleObject *cycle);
-
 /* The truth of a message's more_…, which may run code of the application's: 0, 1 or -1. */
 int cv_send_more(PyObject *value);
 
 /* The answer is complete, and the connection is free. */
 void cv_send_finish(CycleObject *cycle);
 
+/* send.c: takes any message (cv_exchange_kind_t). */
+int cv_send_take(ExchangeObject *exchange, PyObject *message, cv_opening_t *opening);
+
 /* send_file.c. Begins to open the file that a pathsend names: NULL with an exception. */
-cv_opening_t *cv_send_open_path(CycleObject *cycle, const cv_message_t *message);
+cv_opening_t *cv_send_open_path(ExchangeObject *exchange, PyObject *message);
 
 /* `opening` is done, or NULL where the file was not asked for yet. */
 int cv_send_path(CycleObject *cycle, cv_opening_t *opening);

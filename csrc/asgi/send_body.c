@@ -2,74 +2,9 @@
  *
  * The pieces of a body: each is written now, with others, or once the client has taken more of what was before.
  */
+#include "asgi/payload.h"
 #include "asgi/send.h"
-#include "base/clock.h"
 #include "py/errors.h"
-
-enum {
-    STEP_BYTES = 1 << 18,  /* most body bytes that one step sends without giving the others a turn */
-    STEP_TIME = 200000,    /* ns, likewise */
-    STEP_UNTIMED = 65536,  /* body bytes that are sent before the clock is looked at */
-};
-
-/* Bytes that nobody changes, and the object that keeps them. */
-typedef struct {
-    PyObject *owner; /* strong: bytes */
-    const char *data;
-    size_t len;
-} piece_t;
-
-static piece_t
-whole_of(PyObject *bytes)
-{
-    return (piece_t){bytes, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes)};
-}
-
-static piece_t
-copy_of(PyObject *body)
-{
-    PyObject *copy = PyBytes_FromObject(body);
-    return copy == NULL ? (piece_t){.owner = NULL} : whole_of(copy);
-}
-
-/* A view of bytes stays where it is; one of what may change, or is in many pieces, is copied. */
-static piece_t
-piece_of_view(PyObject *view)
-{
-    Py_buffer buffer;
-    if (PyObject_GetBuffer(view, &buffer, PyBUF_SIMPLE) < 0) {
-        PyErr_Clear();
-        return copy_of(view);
-    }
-    PyObject *owner = PyMemoryView_GET_BUFFER(view)->obj;
-    piece_t piece = {.owner = NULL};
-    if (owner != NULL && PyBytes_CheckExact(owner)) {
-        piece = (piece_t){Py_NewRef(owner), buffer.buf, (size_t)buffer.len};
-    }
-    PyBuffer_Release(&buffer);
-    return piece.owner == NULL ? copy_of(view) : piece;
-}
-
-/* What a message has as its body. An owner of NULL with an exception. */
-static piece_t
-read_body(CycleObject *cycle, PyObject *body)
-{
-    if (body == NULL) {
-        return whole_of(Py_NewRef(cycle->service->state->empty_bytes));
-    }
-    if (PyBytes_Check(body)) {
-        return whole_of(Py_NewRef(body));
-    }
-    if (PyMemoryView_Check(body)) {
-        return piece_of_view(body);
-    }
-    if (PyByteArray_Check(body)) {
-        return copy_of(body);
-    }
-    PyErr_Format(PyExc_TypeError, "the response body must be bytes, bytearray or memoryview, not %.100s",
-                 Py_TYPE(body)->tp_name);
-    return (piece_t){.owner = NULL};
-}
 
 /* True while other work of this turn is due. */
 static bool
@@ -107,60 +42,16 @@ cv_send_finish(CycleObject *cycle)
     write_or_hold(service, conn, cycle->route, is_busy(service));
 }
 
-/* Notes that this step sends `len` bytes more. True when it has sent something before. */
-static bool
-continue_step(CycleObject *cycle, size_t len)
-{
-    uint64_t flushes = cycle->service->flushes;
-    bool continues = flushes == cycle->step_flushes && cycle->step_start != 0;
-    if (!continues) {
-        cycle->step_flushes = flushes;
-        cycle->step_start = cv_clock_now();
-        cycle->step_sent = 0;
-    }
-    cycle->step_sent += len > STEP_BYTES ? STEP_BYTES : (uint32_t)len;
-    return continues;
-}
-
-/* True when this step has sent so much, or for so long, that the others should have a turn. */
-static bool
-is_step_long(CycleObject *cycle)
-{
-    if (cycle->step_sent < STEP_BYTES
-        && (cycle->step_sent < STEP_UNTIMED || cv_clock_now() - cycle->step_start < STEP_TIME)) {
-        return false;
-    }
-    cycle->step_start = 0;
-    return true;
-}
-
-took_t
-cv_send_to_nobody(CycleObject *cycle)
-{
-    continue_step(cycle, STEP_UNTIMED);
-    return is_step_long(cycle) ? TOOK_LONG : TOOK;
-}
-
 /* A piece that is not the last one was queued. A step that sends several has them written together. */
 static took_t
 write_piece(CycleObject *cycle, size_t len)
 {
     cv_service_t *service = cycle->service;
-    cv_conn_t *conn = cycle->conn;
-    bool continues = continue_step(cycle, len);
-    if (conn->queued > service->env.write_high) {
-        cv_conn_flush(conn);
-        cv_service_wake(service);
-    } else {
-        write_or_hold(service, conn, cycle->route, continues || is_busy(service));
+    bool continues = cv_step_count(&cycle->exchange, len);
+    if (!cv_step_flush(&cycle->exchange)) {
+        write_or_hold(service, cycle->conn, cycle->route, continues || is_busy(service));
     }
-    if (cycle->conn == NULL) {
-        return TOOK; /* the write found the client gone */
-    }
-    if (conn->queued > service->env.write_high) {
-        return TOOK_FULL;
-    }
-    return is_step_long(cycle) ? TOOK_LONG : TOOK;
+    return cv_step_took(&cycle->exchange);
 }
 
 int
@@ -196,15 +87,25 @@ cv_send_piece(CycleObject *cycle, int error, size_t len, bool more)
     return more ? write_piece(cycle, len) : end_body(cycle, len);
 }
 
+/* What a message has as its body, which may be missing. */
+static int
+read_body(CycleObject *cycle, PyObject *body, cv_payload_t *out)
+{
+    return cv_payload_read(body == NULL ? cycle->service->state->empty_bytes : body, "the response body", out);
+}
+
 int
 cv_send_body(CycleObject *cycle, const cv_message_t *message)
 {
+    cv_payload_t piece;
     PyObject *more_body = Py_XNewRef(message->more_body);
-    piece_t piece = read_body(cycle, message->body);
-    int more = piece.owner == NULL ? -1 : cv_send_more(more_body);
+    bool is_read = read_body(cycle, message->body, &piece) == 0;
+    int more = is_read ? cv_send_more(more_body) : -1;
     Py_XDECREF(more_body);
     if (more < 0 || cycle->conn == NULL) {
-        Py_XDECREF(piece.owner);
+        if (is_read) {
+            Py_DECREF(piece.owner);
+        }
         return more < 0 ? -1 : TOOK;
     }
     bool kept = false;

@@ -23,11 +23,11 @@ take_back_head(CycleObject *cycle)
 }
 
 cv_opening_t *
-cv_send_open_path(CycleObject *cycle, const cv_message_t *message)
+cv_send_open_path(ExchangeObject *exchange, PyObject *message)
 {
-    cv_message_extra_t extra;
-    cv_message_read_extra(message, &cycle->service->state->names, &extra);
-    cv_opening_t *opening = cv_opening_start(cycle, extra.path == NULL ? Py_None : extra.path);
+    CycleObject *cycle = (CycleObject *)exchange;
+    PyObject *path = cv_message_find(message, cycle->service->state->names.path);
+    cv_opening_t *opening = cv_opening_start(cycle, path == NULL ? Py_None : path);
     if (opening == NULL) {
         take_back_head(cycle);
     }

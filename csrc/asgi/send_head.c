@@ -3,6 +3,7 @@
  * Messages of fields: the head of an answer, the trailers behind its body, early hints before both.
  */
 #include "asgi/access.h"
+#include "asgi/fields.h"
 #include "asgi/send.h"
 #include "py/errors.h"
 
@@ -13,13 +14,9 @@ typedef struct {
 } sink_t;
 
 static int
-put_name_and_value(const sink_t *sink, PyObject *name, PyObject *value)
+put_field(void *into, PyObject *name, PyObject *value)
 {
-    if (!PyBytes_Check(name) || !PyBytes_Check(value)) {
-        PyErr_Format(PyExc_TypeError, "header names and values must be bytes, not %.100s and %.100s",
-                     Py_TYPE(name)->tp_name, Py_TYPE(value)->tp_name);
-        return -1;
-    }
+    const sink_t *sink = into;
     cv_conn_t *conn = sink->cycle->conn;
     if (conn == NULL) {
         return 0; /* an iterator of the app's let the client go meanwhile */
@@ -39,28 +36,9 @@ put_name_and_value(const sink_t *sink, PyObject *name, PyObject *value)
 }
 
 static int
-put_field(const sink_t *sink, PyObject *pair)
+put_link(void *into, PyObject *value)
 {
-    if (PyTuple_CheckExact(pair) && PyTuple_GET_SIZE(pair) == 2) {
-        return put_name_and_value(sink, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
-    }
-    PyObject *fast = PySequence_Fast(pair, "each header must be a pair of name and value");
-    if (fast == NULL) {
-        return -1;
-    }
-    int status = -1;
-    if (PySequence_Fast_GET_SIZE(fast) == 2) {
-        status = put_name_and_value(sink, PySequence_Fast_GET_ITEM(fast, 0), PySequence_Fast_GET_ITEM(fast, 1));
-    } else {
-        PyErr_SetString(PyExc_ValueError, "each header must be a pair of name and value");
-    }
-    Py_DECREF(fast);
-    return status;
-}
-
-static int
-put_link(const sink_t *sink, PyObject *value)
-{
+    const sink_t *sink = into;
     if (!PyBytes_Check(value)) {
         PyErr_Format(PyExc_TypeError, "links must be bytes, not %.100s", Py_TYPE(value)->tp_name);
         return -1;
@@ -68,51 +46,6 @@ put_link(const sink_t *sink, PyObject *value)
     int status = cv_h1_field_line(sink->lines, "link", 4, PyBytes_AS_STRING(value), (size_t)PyBytes_GET_SIZE(value),
                                   false);
     return status < 0 ? cv_error_set(status) : 0;
-}
-
-typedef int (*put_item)(const sink_t *sink, PyObject *item);
-
-/* A list, as frameworks give it. An item may run code of the app's, which may change the list. */
-static int
-put_listed(const sink_t *sink, PyObject *list, put_item put)
-{
-    int status = 0;
-    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(list); i++) {
-        PyObject *item = Py_NewRef(PyList_GET_ITEM(list, i));
-        status = put(sink, item);
-        Py_DECREF(item);
-    }
-    return status;
-}
-
-static int
-put_each(const sink_t *sink, PyObject *items, put_item put)
-{
-    if (PyList_CheckExact(items)) {
-        return put_listed(sink, items, put);
-    }
-    PyObject *iterator = PyObject_GetIter(items);
-    if (iterator == NULL) {
-        return -1;
-    }
-    PyObject *item;
-    int status = 0;
-    while (status == 0 && (item = PyIter_Next(iterator)) != NULL) {
-        status = put(sink, item);
-        Py_DECREF(item);
-    }
-    Py_DECREF(iterator);
-    return status < 0 || PyErr_Occurred() ? -1 : 0;
-}
-
-/* The items of a message's key, which may be missing. The message may change meanwhile. */
-static int
-put_all(const sink_t *sink, PyObject *items, put_item put)
-{
-    Py_XINCREF(items);
-    int status = items == NULL ? 0 : put_each(sink, items, put);
-    Py_XDECREF(items);
-    return status;
 }
 
 static int
@@ -156,9 +89,9 @@ cv_send_start(CycleObject *cycle, const cv_message_t *message)
     if (error < 0) {
         return cv_error_set(error);
     }
-    const sink_t head = {.cycle = cycle};
+    sink_t head = {.cycle = cycle};
     PyObject *announced = announced_trailers(cycle, message);
-    int trailers = put_all(&head, message->headers, put_field) < 0 ? -1 : cv_send_more(announced);
+    int trailers = cv_fields_each(message->headers, put_field, &head) < 0 ? -1 : cv_send_more(announced);
     Py_XDECREF(announced);
     if (trailers < 0) {
         if (cycle->conn != NULL) {
@@ -189,10 +122,10 @@ int
 cv_send_early_hint(CycleObject *cycle, const cv_message_t *message)
 {
     cv_buffer_t lines = CV_BUFFER_INIT;
-    const sink_t hint = {.cycle = cycle, .lines = &lines};
+    sink_t hint = {.cycle = cycle, .lines = &lines};
     cv_message_extra_t extra;
     cv_message_read_extra(message, &cycle->service->state->names, &extra);
-    int status = put_all(&hint, extra.links, put_link);
+    int status = cv_items_each(extra.links, put_link, &hint);
     if (status == 0 && cycle->conn != NULL && lines.len > 0) {
         int error = cv_conn_interim(cycle->conn, 103, &lines);
         status = error < 0 && error != CV_CONN_EGONE ? cv_error_set(error) : took(cycle);
@@ -208,11 +141,11 @@ int
 cv_send_trailers(CycleObject *cycle, const cv_message_t *message)
 {
     cv_buffer_t lines = CV_BUFFER_INIT;
-    const sink_t section = {.cycle = cycle, .lines = &lines};
+    sink_t section = {.cycle = cycle, .lines = &lines};
     cv_message_extra_t extra;
     cv_message_read_extra(message, &cycle->service->state->names, &extra);
     PyObject *more_trailers = Py_XNewRef(extra.more_trailers);
-    int more = put_all(&section, message->headers, put_field) < 0 ? -1 : cv_send_more(more_trailers);
+    int more = cv_fields_each(message->headers, put_field, &section) < 0 ? -1 : cv_send_more(more_trailers);
     Py_XDECREF(more_trailers);
     int status = more < 0 ? -1 : TOOK;
     if (status == TOOK && cycle->conn != NULL) {

@@ -19,7 +19,6 @@
 #include <stdint.h>
 
 #include "asgi/exchange.h"
-#include "asgi/opening.h"
 #include "asgi/step.h"
 #include "conn/websocket.h"
 

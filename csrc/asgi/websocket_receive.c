@@ -25,7 +25,7 @@ static int
 grow_queue(WebSocketObject *websocket)
 {
     uint32_t cap = websocket->queue_cap == 0 ? FIRST_CAP : websocket->queue_cap * 2;
-    cv_websocket_message_t *queue = PyMem_New(cv_websocket_message_t, cap);
+    cv_websocket_message_t *queue = PyMem_Malloc(cap * sizeof(*websocket->queue));
     if (queue == NULL) {
         PyErr_NoMemory();
         return -1;

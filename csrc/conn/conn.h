@@ -263,6 +263,13 @@ struct cv_conn {
     cv_list_t flush_node;    /* in env->unflushed */
 };
 
+/* The queued output that is too much. */
+static inline size_t
+cv_conn_write_high(const cv_conn_t *conn)
+{
+    return conn->state == CV_CONN_WEBSOCKET ? conn->env->ws.send_high : conn->env->write_high;
+}
+
 /* The queued output to which it has to fall after it was too much. */
 static inline size_t
 cv_conn_write_low(const cv_conn_t *conn)

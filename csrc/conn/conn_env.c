@@ -44,6 +44,7 @@ configure_defaults(cv_conn_env_t *env)
     env->batch = BATCH;
     env->date_header = true;
     env->ws = (cv_ws_settings_t){
+        .enabled = true, // TEMP
         .max_size = WS_MAX_SIZE,
         .max_queue = WS_MAX_QUEUE,
         .limit = UINT32_MAX,
@@ -51,7 +52,7 @@ configure_defaults(cv_conn_env_t *env)
         .ping_interval = 20000,
         .ping_timeout = 20000,
         .close_timeout = 10000,
-        .deflate = {.window = 12, .level = 1, .threshold = 128},
+        .deflate = {.enabled = true, .window = 12, .level = 1, .threshold = 128},
     };
     cv_deadlines_configure(&env->deadlines, CV_CONN_HEAD, 30000);
     cv_deadlines_configure(&env->deadlines, CV_CONN_KEEP_ALIVE, 5000);
