@@ -5,53 +5,53 @@
 #include <structmember.h>
 
 static PyObject *
-channel_new(PyTypeObject *type, CycleObject *cycle, vectorcallfunc call)
+channel_new(PyTypeObject *type, ExchangeObject *exchange, vectorcallfunc call)
 {
-    cv_free_list_t *memory = &cycle->service->state->free_channels;
+    cv_free_list_t *memory = &exchange->service->state->free_channels;
     ChannelObject *self = (ChannelObject *)cv_free_list_new(memory, type);
     if (self == NULL) {
         return NULL;
     }
     self->vectorcall = call;
-    self->cycle = (CycleObject *)Py_NewRef(cycle);
+    self->exchange = (ExchangeObject *)Py_NewRef(exchange);
     PyObject_GC_Track(self);
     return (PyObject *)self;
 }
 
 PyObject *
-cv_receive_new(CycleObject *cycle)
+cv_receive_new(ExchangeObject *exchange)
 {
-    return channel_new(cycle->service->state->receive_type, cycle, cv_receive_call);
+    return channel_new(exchange->service->state->receive_type, exchange, exchange->kind->receive);
 }
 
 PyObject *
-cv_send_new(CycleObject *cycle)
+cv_send_new(ExchangeObject *exchange)
 {
-    return channel_new(cycle->service->state->send_type, cycle, cv_send_call);
+    return channel_new(exchange->service->state->send_type, exchange, exchange->kind->send);
 }
 
 static int
 channel_traverse(PyObject *op, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(op));
-    Py_VISIT(((ChannelObject *)op)->cycle);
+    Py_VISIT(((ChannelObject *)op)->exchange);
     return 0;
 }
 
 static void
 channel_dealloc(PyObject *op)
 {
-    CycleObject *cycle = ((ChannelObject *)op)->cycle;
-    cv_free_list_t *memory = &cycle->service->state->free_channels;
+    ExchangeObject *exchange = ((ChannelObject *)op)->exchange;
+    cv_free_list_t *memory = &exchange->service->state->free_channels;
     PyObject_GC_UnTrack(op);
-    /* No tp_clear: every reference cycle through a channel also goes through its Cycle, which has one. */
-    Py_DECREF(cycle);
+    /* No tp_clear: every reference cycle through a channel also goes through its exchange, which has one. */
+    Py_DECREF(exchange);
     cv_free_list_del(memory, op);
 }
 
 static PyMemberDef channel_members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(ChannelObject, vectorcall), READONLY, NULL},
-    {"__self__", T_OBJECT, offsetof(ChannelObject, cycle), READONLY, "The exchange that this belongs to."},
+    {"__self__", T_OBJECT, offsetof(ChannelObject, exchange), READONLY, "The exchange that this belongs to."},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -41,7 +41,7 @@ make_client(const cv_forwarded_t *told)
 
 /* 1: the client is set; 0: nobody told of one. */
 static int
-set_told(cv_service_t *service, PyObject *scope, const cv_h1_head_t *head, CycleObject *cycle)
+set_told(cv_service_t *service, PyObject *scope, const cv_h1_head_t *head, ExchangeObject *exchange)
 {
     cv_forwarded_t told;
     cv_forwarded_read(head, &service->forwarded, &told);
@@ -57,7 +57,7 @@ set_told(cv_service_t *service, PyObject *scope, const cv_h1_head_t *head, Cycle
         return -1;
     }
     if (service->access != NULL) {
-        cycle->client = client;
+        exchange->client = client;
     } else {
         Py_DECREF(client);
     }
@@ -66,11 +66,11 @@ set_told(cv_service_t *service, PyObject *scope, const cv_h1_head_t *head, Cycle
 
 int
 cv_client_set(cv_service_t *service, PyObject *scope, cv_conn_t *conn, const cv_h1_head_t *head,
-              CycleObject *cycle)
+              ExchangeObject *exchange)
 {
     if (service->reads_forwarded && has_fields(head)
         && cv_peer_is_trusted(conn->app, conn->transport.fd, &service->trusted)) {
-        int status = set_told(service, scope, head, cycle);
+        int status = set_told(service, scope, head, exchange);
         if (status != 0) {
             return status < 0 ? -1 : 0;
         }

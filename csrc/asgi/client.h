@@ -10,12 +10,12 @@
 
 #include <Python.h>
 
-#include "asgi/cycle.h"
+#include "asgi/exchange.h"
 #include "asgi/service.h"
 
 /* Sets "client" of a new scope, and "scheme" if that is not the template's. What the access log will need stays in the
- * cycle. */
+ * exchange. */
 int cv_client_set(cv_service_t *service, PyObject *scope, cv_conn_t *conn, const cv_h1_head_t *head,
-                  CycleObject *cycle);
+                  ExchangeObject *exchange);
 
 #endif

@@ -6,8 +6,6 @@
 
 #include "asgi/access.h"
 #include "asgi/disconnect.h"
-#include "asgi/task.h"
-#include "asgi/wait.h"
 
 CycleObject *
 cv_cycle_new(cv_service_t *service, cv_conn_t *conn)
@@ -18,62 +16,18 @@ cv_cycle_new(cv_service_t *service, cv_conn_t *conn)
     }
     /* Everything behind the object's head starts as zero; what is not zero follows. */
     memset((char *)self + sizeof(PyObject), 0, sizeof *self - sizeof(PyObject));
-    self->vectorcall = cv_task_done;
-    self->server = Py_NewRef(service->server);
-    self->service = service;
-    self->conn = conn;
-    cv_list_init(&self->receivers);
-    cv_list_init(&self->senders);
-    cv_list_init(&self->unsent);
-    cv_list_append(&service->queued, &self->node);
-    service->open_count++;
+    cv_exchange_queue(&self->exchange, &cv_cycle_kind, service, conn);
     service->under_way++;
-    service->was_busy_cycles = true;
-    PyObject_GC_Track(self);
     return self;
-}
-
-int
-cv_cycle_wake(CycleObject *cycle, cv_list_t *waiters)
-{
-    const cv_names_t *names = &cycle->service->state->names;
-    int status = 0;
-    cv_list_t woken;
-    cv_list_take(&woken, waiters);
-    while (!cv_list_is_empty(&woken)) {
-        WaitObject *wait = CV_CONTAINER_OF(woken.next, WaitObject, node);
-        cv_list_remove(&wait->node);
-        PyObject *future = Py_NewRef(wait->future);
-        PyObject *done = PyObject_CallMethodNoArgs(future, names->done);
-        if (done == Py_False) {
-            Py_SETREF(done, PyObject_CallMethodOneArg(future, names->set_result, Py_None));
-        }
-        if (done == NULL) {
-            status = -1;
-        }
-        Py_XDECREF(done);
-        Py_DECREF(future);
-    }
-    return status;
 }
 
 void
 cv_cycle_detach(CycleObject *cycle)
 {
-    PyObject *access_call = NULL;
-    if (cycle->conn != NULL) {
-        access_call = cycle->notes == NULL ? NULL : cv_access_end(cycle);
-        cycle->conn->request = NULL;
-        cycle->conn = NULL;
-    }
+    PyObject *access_call = cycle->conn == NULL || cycle->notes == NULL ? NULL : cv_access_end(cycle);
     cv_buffer_deinit(&cycle->more);
     Py_CLEAR(cycle->body);
-    if (!cv_list_is_empty(&cycle->receivers) && cv_cycle_wake(cycle, &cycle->receivers) < 0) {
-        PyErr_WriteUnraisable((PyObject *)cycle);
-    }
-    if (!cv_list_is_empty(&cycle->senders) && cv_cycle_wake(cycle, &cycle->senders) < 0) {
-        PyErr_WriteUnraisable((PyObject *)cycle);
-    }
+    cv_exchange_detach(&cycle->exchange);
     if (access_call != NULL) {
         cv_access_call(cycle, access_call);
     }
@@ -87,24 +41,11 @@ cv_cycle_disconnect(CycleObject *cycle)
 }
 
 static int
-cycle_traverse(PyObject *op, visitproc visit, void *arg)
-{
-    CycleObject *self = (CycleObject *)op;
-    Py_VISIT(Py_TYPE(op));
-    Py_VISIT(self->server);
-    Py_VISIT(self->scope);
-    Py_VISIT(self->task);
-    return 0;
-}
-
-static int
 cycle_clear(PyObject *op)
 {
     CycleObject *self = (CycleObject *)op;
     cv_disconnect_end(self);
-    Py_CLEAR(self->scope);
-    Py_CLEAR(self->task);
-    Py_CLEAR(self->client);
+    cv_exchange_clear(&self->exchange);
     Py_CLEAR(self->method);
     Py_CLEAR(self->raw_path);
     Py_CLEAR(self->query);
@@ -147,7 +88,7 @@ static PyMemberDef cycle_members[] = {
 static PyType_Slot cycle_slots[] = {
     {Py_tp_doc, (void *)"One request and its answer, as the application sees them; receive and send belong to it."},
     {Py_tp_dealloc, cycle_dealloc},
-    {Py_tp_traverse, cycle_traverse},
+    {Py_tp_traverse, cv_exchange_traverse},
     {Py_tp_clear, cycle_clear},
     {Py_tp_call, PyVectorcall_Call},
     {Py_tp_getset, cycle_getset},

@@ -67,7 +67,7 @@ cancel(DisconnectObject *self)
     self->cancelled = true;
     set_deadline(self, cv_deadlines_now() + patience);
     Py_INCREF(cycle);
-    cv_task_cancel(cycle, cycle->service->state->names.client_disconnected);
+    cv_task_cancel(&cycle->exchange, cycle->service->state->names.client_disconnected);
     Py_DECREF(cycle);
 }
 

@@ -28,7 +28,7 @@ static void
 tell_cycle(CycleObject *cycle)
 {
     Py_INCREF(cycle);
-    if (cv_cycle_wake(cycle, &cycle->senders) < 0) {
+    if (cv_exchange_wake(&cycle->exchange, &cycle->senders) < 0) {
         PyErr_WriteUnraisable((PyObject *)cycle);
     }
     cv_service_wake(cycle->service);

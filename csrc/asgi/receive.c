@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "asgi/channel.h"
+#include "asgi/cycle.h"
 #include "asgi/wait.h"
 
 #include <string.h>
@@ -66,7 +67,7 @@ request_event(CycleObject *cycle)
 static int
 attempt_receive(WaitObject *wait, PyObject **result)
 {
-    CycleObject *cycle = wait->cycle;
+    CycleObject *cycle = (CycleObject *)wait->exchange;
     if (cycle->disconnected || cycle->complete || cycle->conn == NULL) {
         *result = disconnect_event(&cycle->service->state->names);
     } else if (cycle->body != NULL || (cycle->body_complete && !cycle->body_ended)) {
@@ -83,7 +84,7 @@ attempt_receive(WaitObject *wait, PyObject **result)
 PyObject *
 cv_receive_call(PyObject *op, PyObject *const *Py_UNUSED(args), size_t nargsf, PyObject *kwnames)
 {
-    CycleObject *cycle = ((ChannelObject *)op)->cycle;
+    CycleObject *cycle = (CycleObject *)((ChannelObject *)op)->exchange;
     if (PyVectorcall_NARGS(nargsf) != 0 || kwnames != NULL) {
         PyErr_SetString(PyExc_TypeError, "receive() takes no arguments");
         return NULL;
@@ -92,5 +93,5 @@ cv_receive_call(PyObject *op, PyObject *const *Py_UNUSED(args), size_t nargsf, P
         cv_conn_want_body(cycle->conn);
         cv_service_wake(cycle->service);
     }
-    return cv_wait_new(cycle, attempt_receive, &cycle->receivers, NULL);
+    return cv_wait_new(&cycle->exchange, attempt_receive, &cycle->receivers, NULL);
 }

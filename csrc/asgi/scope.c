@@ -269,7 +269,7 @@ cv_scope_build(cv_service_t *service, cv_conn_t *conn, const cv_h1_head_t *head,
     }
     if ((head->minor == 0 && PyDict_SetItem(scope, n->http_version, n->http_1_0) < 0)
         || set_steal(scope, n->asgi, cv_lent_take(&service->asgi)) < 0
-        || set_server(service, scope, conn) < 0 || cv_client_set(service, scope, conn, head, cycle) < 0
+        || set_server(service, scope, conn) < 0 || cv_client_set(service, scope, conn, head, &cycle->exchange) < 0
         || set_headers(service, scope, head, cycle) < 0
         || set_steal(scope, n->state, PyDict_Copy(service->lifespan_state)) < 0
         || set_steal(scope, n->extensions, cv_lent_take(cv_extensions_for(&service->extensions, head))) < 0

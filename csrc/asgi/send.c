@@ -105,7 +105,7 @@ drop_message(CycleObject *cycle, const cv_message_t *message)
     if (last > 0) {
         cv_cycle_complete(cycle);
     }
-    return last < 0 ? -1 : (int)cv_send_to_nobody(cycle);
+    return last < 0 ? -1 : (int)cv_step_to_nobody(&cycle->exchange);
 }
 
 /* Takes one message: a took_t, or -1 with an exception set. */
@@ -125,18 +125,12 @@ take_message(CycleObject *cycle, const cv_message_t *message, cv_opening_t *open
     return cycle->started ? take_body_part(cycle, message, opening) : take_before_start(cycle, message);
 }
 
-static bool
-must_wait(const CycleObject *cycle)
-{
-    return cycle->conn != NULL && cycle->conn->queued > cycle->service->env.write_low && cycle->conn->above_high;
-}
-
 /* Takes the message of `wait`, which is the first that was not taken yet. 1 when the awaitable is finished, 0 when it
  * waits, -1 with an exception set. */
 static int
 take_waiting(WaitObject *wait)
 {
-    CycleObject *cycle = wait->cycle;
+    CycleObject *cycle = (CycleObject *)wait->exchange;
     if (wait->opening != NULL && !cv_opening_is_done(wait->opening)) {
         return 0;
     }
@@ -148,7 +142,7 @@ take_waiting(WaitObject *wait)
     cv_message_read(dict, &cycle->service->state->names, &message);
     int took = take_message(cycle, &message, wait->opening);
     int status = took < 0 ? -1 : 1;
-    if (took == TOOK_FULL && must_wait(cycle)) {
+    if (took == TOOK_FULL && cv_step_must_wait(&cycle->exchange)) {
         status = 0;
     }
     if (took == TOOK_OPENING) {
@@ -158,7 +152,7 @@ take_waiting(WaitObject *wait)
     } else {
         cv_wait_leave_order(wait);
     }
-    if (status == 0 && wait->cycle == NULL) {
+    if (status == 0 && wait->exchange == NULL) {
         status = 1; /* it is ended: there is nothing to wait with */
     }
     Py_DECREF(cycle);
@@ -166,18 +160,12 @@ take_waiting(WaitObject *wait)
     return status;
 }
 
-static bool
-is_first(const WaitObject *wait)
-{
-    return wait->cycle->unsent.next == &wait->order;
-}
-
 /* First waits until the socket has taken enough and every earlier message was taken, then takes the message if there
  * is one, and waits again if it is too much once more. */
 static int
 attempt_send(WaitObject *wait, PyObject **result)
 {
-    if (must_wait(wait->cycle) || (wait->message != NULL && !is_first(wait))) {
+    if (cv_step_must_wait(wait->exchange) || (wait->message != NULL && !cv_wait_is_first(wait))) {
         return 0;
     }
     int status = wait->message == NULL ? 1 : take_waiting(wait);
@@ -191,7 +179,7 @@ attempt_send(WaitObject *wait, PyObject **result)
 static PyObject *
 wait_with(CycleObject *cycle, PyObject *dict)
 {
-    PyObject *wait = cv_wait_new(cycle, attempt_send, &cycle->senders, dict);
+    PyObject *wait = cv_wait_new(&cycle->exchange, attempt_send, &cycle->senders, dict);
     if (wait != NULL) {
         cv_list_append(&cycle->unsent, &((WaitObject *)wait)->order);
     }
@@ -201,7 +189,7 @@ wait_with(CycleObject *cycle, PyObject *dict)
 PyObject *
 cv_send_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    CycleObject *cycle = ((ChannelObject *)op)->cycle;
+    CycleObject *cycle = (CycleObject *)((ChannelObject *)op)->exchange;
     cv_state_t *state = cycle->service->state;
     if (PyVectorcall_NARGS(nargsf) != 1 || kwnames != NULL) {
         PyErr_SetString(PyExc_TypeError, "send() takes one argument, the message");
@@ -211,7 +199,7 @@ cv_send_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnam
         PyErr_Format(PyExc_TypeError, "an ASGI message must be a dict, not %.100s", Py_TYPE(args[0])->tp_name);
         return NULL;
     }
-    if (must_wait(cycle) || !cv_list_is_empty(&cycle->unsent)) {
+    if (cv_step_must_wait(&cycle->exchange) || !cv_list_is_empty(&cycle->unsent)) {
         return wait_with(cycle, args[0]);
     }
     cv_message_t message;
@@ -220,7 +208,7 @@ cv_send_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnam
     case TOOK:
         return cv_finished(state);
     case TOOK_FULL:
-        return cv_wait_new(cycle, attempt_send, &cycle->senders, NULL);
+        return cv_wait_new(&cycle->exchange, attempt_send, &cycle->senders, NULL);
     case TOOK_LONG:
         return cv_pause_new(state);
     case TOOK_OPENING:

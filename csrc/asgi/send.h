@@ -11,14 +11,7 @@
 #include "asgi/cycle.h"
 #include "asgi/message.h"
 #include "asgi/opening.h"
-
-/* What taking a message asks of the awaitable. */
-typedef enum {
-    TOOK = 0,    /* nothing: it is finished */
-    TOOK_FULL,   /* to wait for the socket */
-    TOOK_LONG,   /* to give the loop a turn */
-    TOOK_OPENING, /* nothing was taken yet: a file has to be opened first */
-} took_t;
+#include "asgi/step.h"
 
 /* send_head.c: what consists of fields. All return a took_t or -1. */
 int cv_send_start(CycleObject *cycle, const cv_message_t *message);
@@ -31,9 +24,6 @@ int cv_send_body(CycleObject *cycle, const cv_message_t *message);
 /* What follows once `len` bytes of a body were given to the connection, which returned `error`: waiting, a turn for the
  * others, or the end of the answer. */
 int cv_send_piece(CycleObject *cycle, int error, size_t len, bool more);
-
-/* The client is gone: nothing is taken. Who never looks goes on sending, and nothing else would end its step. */
-took_t cv_send_to_nobody(CycleObject *cycle);
 
 /* The truth of a message's more_…, which may run code of the application's: 0, 1 or -1. */
 int cv_send_more(PyObject *value);

@@ -3,14 +3,7 @@
  * The pieces of a body: each is written now, with others, or once the client has taken more of what was before.
  */
 #include "asgi/send.h"
-#include "base/clock.h"
 #include "py/errors.h"
-
-enum {
-    STEP_BYTES = 1 << 18,  /* most body bytes that one step sends without giving the others a turn */
-    STEP_TIME = 200000,    /* ns, likewise */
-    STEP_UNTIMED = 65536,  /* body bytes that are sent before the clock is looked at */
-};
 
 /* Bytes that nobody changes, and the object that keeps them. */
 typedef struct {
@@ -107,60 +100,16 @@ cv_send_finish(CycleObject *cycle)
     write_or_hold(service, conn, cycle->route, is_busy(service));
 }
 
-/* Notes that this step sends `len` bytes more. True when it has sent something before. */
-static bool
-continue_step(CycleObject *cycle, size_t len)
-{
-    uint64_t flushes = cycle->service->flushes;
-    bool continues = flushes == cycle->step_flushes && cycle->step_start != 0;
-    if (!continues) {
-        cycle->step_flushes = flushes;
-        cycle->step_start = cv_clock_now();
-        cycle->step_sent = 0;
-    }
-    cycle->step_sent += len > STEP_BYTES ? STEP_BYTES : (uint32_t)len;
-    return continues;
-}
-
-/* True when this step has sent so much, or for so long, that the others should have a turn. */
-static bool
-is_step_long(CycleObject *cycle)
-{
-    if (cycle->step_sent < STEP_BYTES
-        && (cycle->step_sent < STEP_UNTIMED || cv_clock_now() - cycle->step_start < STEP_TIME)) {
-        return false;
-    }
-    cycle->step_start = 0;
-    return true;
-}
-
-took_t
-cv_send_to_nobody(CycleObject *cycle)
-{
-    continue_step(cycle, STEP_UNTIMED);
-    return is_step_long(cycle) ? TOOK_LONG : TOOK;
-}
-
 /* A piece that is not the last one was queued. A step that sends several has them written together. */
 static took_t
 write_piece(CycleObject *cycle, size_t len)
 {
     cv_service_t *service = cycle->service;
-    cv_conn_t *conn = cycle->conn;
-    bool continues = continue_step(cycle, len);
-    if (conn->queued > service->env.write_high) {
-        cv_conn_flush(conn);
-        cv_service_wake(service);
-    } else {
-        write_or_hold(service, conn, cycle->route, continues || is_busy(service));
+    bool continues = cv_step_count(&cycle->exchange, len);
+    if (!cv_step_flush(&cycle->exchange)) {
+        write_or_hold(service, cycle->conn, cycle->route, continues || is_busy(service));
     }
-    if (cycle->conn == NULL) {
-        return TOOK; /* the write found the client gone */
-    }
-    if (conn->queued > service->env.write_high) {
-        return TOOK_FULL;
-    }
-    return is_step_long(cycle) ? TOOK_LONG : TOOK;
+    return cv_step_took(&cycle->exchange);
 }
 
 int

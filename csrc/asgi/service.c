@@ -14,7 +14,7 @@
 #include "base/clock.h"
 
 enum {
-    BATCH_CYCLES = 64,     /* most cycles that are started before what is finished is written */
+    BATCH_EXCHANGES = 64,  /* most exchanges that are started before what is finished is written */
     BATCH_TIME = 1000000,  /* ns: the longest run of Python before what is finished is written */
     PIPELINE_RUN = 16,     /* most requests of one connection that are started before those of others */
 };
@@ -23,16 +23,6 @@ static cv_service_t *
 service_of(cv_conn_t *conn)
 {
     return CV_CONTAINER_OF(conn->env, cv_service_t, env);
-}
-
-/* A cycle that never starts leaves the queue, whose reference it was. */
-static void
-drop_queued(CycleObject *cycle)
-{
-    cv_list_remove(&cycle->node);
-    cycle->service->open_count--;
-    cv_cycle_complete(cycle);
-    Py_DECREF(cycle);
 }
 
 /* ---- what conn/ tells -------------------------------------------------------------------------------------- */
@@ -69,7 +59,7 @@ refuse_cycle(CycleObject *cycle, cv_limit_t limit)
         cv_conn_refuse(cycle->conn, 503, NULL);
     }
     cv_cycle_detach(cycle);
-    drop_queued(cycle);
+    cv_exchange_drop(&cycle->exchange);
     cv_report(service, CV_LOG_WARNING,
               limit == CV_LIMIT_REQUESTS ? "Request refused. (more requests than --limit-requests)"
                                          : "Exceeded concurrency limit. (--limit-concurrency)",
@@ -92,13 +82,13 @@ on_head(cv_conn_t *conn, const cv_h1_head_t *head)
     }
     cycle->is_http_1_1 = head->minor == 1;
     cycle->route = cv_batch_route(cv_h1_span(head, head->path, head->path_len));
-    conn->request = cycle;
+    conn->request = &cycle->exchange;
     cycle->scope = cv_scope_build(service, conn, head, cycle);
     if (cycle->scope == NULL
         || (service->cancels && cv_disconnect_add(cycle, cv_h1_span(head, head->method, head->method_len)) < 0)) {
         PyErr_WriteUnraisable(service->server);
         cv_cycle_detach(cycle);
-        drop_queued(cycle);
+        cv_exchange_drop(&cycle->exchange);
         return -1;
     }
     if (limit != CV_LIMITS) {
@@ -145,7 +135,7 @@ take_bytes(cv_service_t *service, const char *data, size_t len)
 static int
 on_body(cv_conn_t *conn, const char *data, size_t len)
 {
-    CycleObject *cycle = conn->request;
+    CycleObject *cycle = cv_cycle_of(conn->request);
     if (cycle == NULL) {
         return 0;
     }
@@ -163,7 +153,7 @@ on_body(cv_conn_t *conn, const char *data, size_t len)
         }
     }
     if (!cv_list_is_empty(&cycle->receivers)) {
-        if (cv_cycle_wake(cycle, &cycle->receivers) < 0) {
+        if (cv_exchange_wake(&cycle->exchange, &cycle->receivers) < 0) {
             PyErr_WriteUnraisable((PyObject *)cycle);
         }
         cv_service_wake(service);
@@ -174,14 +164,14 @@ on_body(cv_conn_t *conn, const char *data, size_t len)
 static void
 on_end(cv_conn_t *conn)
 {
-    CycleObject *cycle = conn->request;
+    CycleObject *cycle = cv_cycle_of(conn->request);
     if (cycle == NULL) {
         return;
     }
     cycle->body_complete = true;
     if (!cv_list_is_empty(&cycle->receivers)) {
         cv_service_enter(cycle->service);
-        if (cv_cycle_wake(cycle, &cycle->receivers) < 0) {
+        if (cv_exchange_wake(&cycle->exchange, &cycle->receivers) < 0) {
             PyErr_WriteUnraisable((PyObject *)cycle);
         }
         cv_service_wake(cycle->service);
@@ -191,26 +181,15 @@ on_end(cv_conn_t *conn)
 static void
 on_drain(cv_conn_t *conn)
 {
-    CycleObject *cycle = conn->request;
-    if (cycle == NULL || cv_list_is_empty(&cycle->senders)) {
+    ExchangeObject *exchange = conn->request;
+    if (exchange == NULL || cv_list_is_empty(&exchange->senders)) {
         return;
     }
-    cv_service_enter(cycle->service);
-    if (cv_cycle_wake(cycle, &cycle->senders) < 0) {
-        PyErr_WriteUnraisable((PyObject *)cycle);
+    cv_service_enter(exchange->service);
+    if (cv_exchange_wake(exchange, &exchange->senders) < 0) {
+        PyErr_WriteUnraisable((PyObject *)exchange);
     }
-    cv_service_wake(cycle->service);
-}
-
-/* 499 stands for an answer that has no reader, as in other servers' logs. */
-static void
-let_client_go(CycleObject *cycle)
-{
-    Py_INCREF(cycle);
-    cv_access_start(cycle, 499);
-    cv_cycle_disconnect(cycle);
-    cv_disconnect_begin(cycle);
-    Py_DECREF(cycle);
+    cv_service_wake(exchange->service);
 }
 
 static void
@@ -218,8 +197,11 @@ on_gone(cv_conn_t *conn)
 {
     cv_service_t *service = service_of(conn);
     cv_service_enter(service);
-    if (conn->request != NULL) {
-        let_client_go(conn->request);
+    ExchangeObject *exchange = conn->request;
+    if (exchange != NULL) {
+        Py_INCREF(exchange);
+        exchange->kind->on_gone(exchange);
+        Py_DECREF(exchange);
     }
     cv_peer_free(conn->app);
     conn->app = NULL;
@@ -231,8 +213,9 @@ on_refused(cv_conn_t *conn, unsigned status, const char *rule)
 {
     cv_service_t *service = service_of(conn);
     cv_service_enter(service);
-    if (conn->request != NULL && status != 0) {
-        cv_access_start(conn->request, status);
+    CycleObject *cycle = cv_cycle_of(conn->request);
+    if (cycle != NULL && status != 0) {
+        cv_access_start(cycle, status);
     }
     cv_report_format(service, CV_LOG_WARNING, "Invalid HTTP request received. (%s)", rule);
 }
@@ -330,7 +313,7 @@ static unsigned
 run_pipelined(cv_service_t *service, cv_conn_t *conn, unsigned in_a_row)
 {
     cv_conn_advance(conn);
-    CycleObject *next = conn->request;
+    ExchangeObject *next = conn->request;
     if (next == NULL || next->scope == NULL || in_a_row == PIPELINE_RUN) {
         return 1;
     }
@@ -353,9 +336,9 @@ cv_service_run(cv_service_t *service)
     cv_access_look(service, start);
     unsigned in_a_row = 1;
     for (unsigned count = 1; !cv_list_is_empty(&service->queued); count++) {
-        CycleObject *cycle = CV_CONTAINER_OF(service->queued.next, CycleObject, node);
-        cv_conn_t *conn = cycle->conn;
-        if (cv_task_start(cycle) < 0) {
+        ExchangeObject *exchange = CV_CONTAINER_OF(service->queued.next, ExchangeObject, node);
+        cv_conn_t *conn = exchange->conn;
+        if (cv_task_start(exchange) < 0) {
             return -1;
         }
         bool pipelined = conn != NULL && cv_conn_can_advance(conn);
@@ -363,7 +346,7 @@ cv_service_run(cv_service_t *service)
         uint64_t now = cv_clock_now();
         cv_batch_on_step_end(&service->batch, now - step_start, now);
         step_start = now;
-        if (count == BATCH_CYCLES || now - start > BATCH_TIME) {
+        if (count == BATCH_EXCHANGES || now - start > BATCH_TIME) {
             break;
         }
     }
@@ -408,10 +391,10 @@ static int
 tell_idle(cv_service_t *service)
 {
     bool idle_conns = service->was_busy_conns && service->env.conn_count == 0;
-    bool idle_cycles = service->was_busy_cycles && service->open_count == 0;
+    bool idle_exchanges = service->was_busy_exchanges && service->open_count == 0;
     service->was_busy_conns = service->env.conn_count > 0;
-    service->was_busy_cycles = service->open_count > 0;
-    return idle_conns || idle_cycles ? tell(service->on_idle) : 0;
+    service->was_busy_exchanges = service->open_count > 0;
+    return idle_conns || idle_exchanges ? tell(service->on_idle) : 0;
 }
 
 int

@@ -2,7 +2,7 @@
  *
  * One ASGI application on one event loop: what all its connections and requests share.
  *
- * Owns:    the connection env, the strong references below, and a reference to every queued and open cycle.
+ * Owns:    the connection env, the strong references below, and a reference to every queued and open exchange.
  * Borrows: the module state; the server object it is embedded in.
  * Thread:  loop thread. Functions marked [poll] may be entered without the GIL.
  * Errors:  -1 with an exception set, where an int is returned.
@@ -86,10 +86,10 @@ struct cv_service {
     /* working state */
     bool is_stopping;           /* who has got all of its request hears http.disconnect, and may still answer */
     PyObject *task_factory;     /* strong; the loop's, looked up once a turn; NULL for none */
-    cv_list_t queued;           /* cycles whose app was not called yet */
-    cv_list_t open;             /* cycles whose task is not done */
+    cv_list_t queued;           /* exchanges whose app was not called yet */
+    cv_list_t open;             /* exchanges whose task is not done */
     unsigned open_count;        /* length of both lists */
-    unsigned under_way;         /* those of them whose answer is not complete */
+    unsigned under_way;         /* HTTP requests among them whose answer is not complete */
     uint64_t total;             /* complete responses */
     uint64_t cancel_ignored;    /* requests that went on though they were cancelled, since their client was gone */
     cv_deadline_t request_deadline; /* of the first open cycle that has a time limit */
@@ -104,16 +104,16 @@ struct cv_service {
     PyObject *handles;          /* dict of the connections' handles by address, strong; NULL before the first */
     PyObject *on_idle;          /* strong; called when env.conn_count or open_count falls to 0; or NULL */
     PyObject *on_limit;         /* strong; called once, when total has come to total_limit; or NULL */
-    bool was_busy_conns, was_busy_cycles;
+    bool was_busy_conns, was_busy_exchanges;
 };
 
 /* The connection ops of every service: the bridge from conn/ to Python. */
 extern const cv_conn_ops_t cv_service_conn_ops;
 
-/* Runs queued cycles, each until its task waits or ends, within the batch's bounds. */
+/* Runs queued exchanges, each until its task waits or ends, within the batch's bounds. */
 int cv_service_run(cv_service_t *service);
 
-/* Writes what cycles have left to be written, and tells on_limit and on_idle. */
+/* Writes what exchanges have left to be written, and tells on_limit and on_idle. */
 int cv_service_flush(cv_service_t *service);
 
 /* True when run or flush have something to do. */

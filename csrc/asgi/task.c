@@ -1,23 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "asgi/task.h"
 
-#include "asgi/access.h"
 #include "asgi/channel.h"
-#include "asgi/disconnect.h"
-#include "asgi/report.h"
-#include "asgi/timeout.h"
 #include "py/errors.h"
 
-/* app(scope, receive, send) in the cycle's context. New reference, or NULL. */
+/* app(scope, receive, send) in the context of the exchange. New reference, or NULL. */
 static PyObject *
-call_app(CycleObject *cycle, PyObject *context)
+call_app(ExchangeObject *exchange, PyObject *context)
 {
-    cv_service_t *service = cycle->service;
-    PyObject *args[4] = {NULL, cycle->scope, NULL, NULL};
-    cycle->scope = NULL;
+    cv_service_t *service = exchange->service;
+    PyObject *args[4] = {NULL, exchange->scope, NULL, NULL};
+    exchange->scope = NULL;
     PyObject *coroutine = NULL;
-    args[2] = cv_receive_new(cycle);
-    args[3] = cv_send_new(cycle);
+    args[2] = cv_receive_new(exchange);
+    args[3] = cv_send_new(exchange);
     /* Calling a coroutine function runs none of its body: the task enters the context when it does. */
     bool enter = !service->app_is_coroutine_function;
     if (args[2] != NULL && args[3] != NULL && !(enter && PyContext_Enter(context) < 0)) {
@@ -72,85 +68,42 @@ call_task(cv_state_t *state, PyObject *task, PyCFunction method, PyObject *name)
     return PyObject_CallMethodNoArgs(task, name);
 }
 
-/* The cycle is called when the task is done, in the context of the request. */
+/* The exchange is called when the task is done, in the context of the request. */
 static int
-watch_task(CycleObject *cycle, PyObject *task, PyObject *context)
+watch_task(ExchangeObject *exchange, PyObject *task, PyObject *context)
 {
-    cv_service_t *service = cycle->service;
-    PyObject *args[] = {task, (PyObject *)cycle, context};
+    cv_service_t *service = exchange->service;
+    PyObject *args[] = {task, (PyObject *)exchange, context};
     PyObject *done = PyObject_VectorcallMethod(service->state->names.add_done_callback, args, 2,
                                                service->state->context_kwnames);
     if (done == NULL) {
         return -1;
     }
     Py_DECREF(done);
-    cycle->task = Py_NewRef(task);
+    exchange->task = Py_NewRef(task);
     return 0;
 }
 
-/* The application will not answer (any more): 500 if nothing began, or 503 where it was told that the server stops;
- * else what was sent goes out and the connection ends. */
-static void
-give_up_answer(CycleObject *cycle)
-{
-    cv_conn_t *conn = cycle->conn;
-    if (conn == NULL) {
-        return;
-    }
-    if (cycle->started) {
-        cv_conn_fail(conn);
-    } else {
-        unsigned status = cycle->told_stop ? 503 : 500;
-        cv_access_start(cycle, status);
-        cycle->service->total++;
-        cv_conn_refuse(conn, status, NULL);
-    }
-    cv_cycle_complete(cycle);
-    cv_cycle_detach(cycle);
-    cv_service_wake(cycle->service);
-}
-
-/* Says what the application raised, and answers for it; steals the exception. SystemExit and KeyboardInterrupt are the
- * loop's to act on: they are neither reported nor swallowed here, but set for the caller. */
+/* Steals the exception. SystemExit and KeyboardInterrupt are the loop's to act on: they are neither reported nor
+ * swallowed here, but set for the caller. */
 static int
-settle_exception(CycleObject *cycle, PyObject *exception)
+settle_exception(ExchangeObject *exchange, PyObject *exception)
 {
-    bool leaves_loop = PyErr_GivenExceptionMatches(exception, PyExc_SystemExit)
-        || PyErr_GivenExceptionMatches(exception, PyExc_KeyboardInterrupt);
-    /* Who cancels a request whose client is gone has got what was wanted. */
-    bool wanted = cycle->disconnected && !PyErr_GivenExceptionMatches(exception, PyExc_Exception);
-    if (!leaves_loop && !wanted) {
-        cv_report(cycle->service, CV_LOG_ERROR, "Exception in ASGI application\n", exception);
-    }
-    give_up_answer(cycle);
-    if (leaves_loop) {
+    if (PyErr_GivenExceptionMatches(exception, PyExc_SystemExit)
+        || PyErr_GivenExceptionMatches(exception, PyExc_KeyboardInterrupt)) {
+        exchange->kind->give_up(exchange);
         cv_error_give(exception);
         return -1;
     }
+    exchange->kind->on_exception(exchange, exception);
     Py_DECREF(exception);
     return 0;
 }
 
-static void
-settle_result(CycleObject *cycle, PyObject *result)
-{
-    cv_service_t *service = cycle->service;
-    if (result != Py_None) {
-        cv_report_format(service, CV_LOG_ERROR, "ASGI callable should return None, but returned '%S'.", result);
-    } else if (cycle->told_stop) {
-        /* It has nobody to answer, as far as it knows. */
-    } else if (!cycle->started) {
-        cv_report(service, CV_LOG_ERROR, "ASGI callable returned without starting response.", NULL);
-    } else {
-        cv_report(service, CV_LOG_ERROR, "ASGI callable returned without completing response.", NULL);
-    }
-    give_up_answer(cycle);
-}
-
-/* The request did not end as it should: with an exception that is set, if `result` is NULL. What is logged of it is
+/* The exchange did not end as it should: with an exception that is set, if `result` is NULL. What is logged of it is
  * logged in its context, as if its task did so; `context` is NULL where that is entered already. */
 static int
-settle_failure(CycleObject *cycle, PyObject *result, PyObject *context)
+settle_failure(ExchangeObject *exchange, PyObject *result, PyObject *context)
 {
     PyObject *exception = result == NULL ? cv_error_take() : NULL;
     bool entered = context != NULL && PyContext_Enter(context) == 0;
@@ -159,9 +112,9 @@ settle_failure(CycleObject *cycle, PyObject *result, PyObject *context)
     }
     int status = 0;
     if (exception != NULL) {
-        status = settle_exception(cycle, exception);
+        status = settle_exception(exchange, exception);
     } else {
-        settle_result(cycle, result);
+        exchange->kind->on_result(exchange, result);
     }
     if (entered) {
         PyObject *leaving = status < 0 ? cv_error_take() : NULL;
@@ -175,92 +128,76 @@ settle_failure(CycleObject *cycle, PyObject *result, PyObject *context)
     return status;
 }
 
-/* The cycle is over: it leaves the service, which may be idle now. */
-static void
-close_cycle(CycleObject *cycle)
-{
-    cv_service_t *service = cycle->service;
-    Py_CLEAR(cycle->task);
-    cv_disconnect_end(cycle);
-    cv_list_remove(&cycle->node);
-    service->open_count--;
-    cv_cycle_complete(cycle);
-    if (service->open_count == 0) {
-        cv_service_wake(service);
-    }
-    Py_DECREF(cycle);
-}
-
 /* `context` is NULL where it is entered already. */
 static int
-settle(CycleObject *cycle, PyObject *task, PyObject *context)
+settle(ExchangeObject *exchange, PyObject *task, PyObject *context)
 {
-    cv_state_t *state = cycle->service->state;
+    cv_state_t *state = exchange->service->state;
     int status = 0;
     PyObject *result = call_task(state, task, state->task_result, state->names.result);
-    if (result != Py_None || cycle->conn != NULL) {
-        status = settle_failure(cycle, result, context);
+    if (result != Py_None || exchange->conn != NULL) {
+        status = settle_failure(exchange, result, context);
     }
     Py_XDECREF(result);
-    close_cycle(cycle);
+    cv_exchange_close(exchange);
     return status;
 }
 
-/* Ends a cycle that has no task to wait for; an exception is set. */
+/* Ends an exchange that has no task to wait for; an exception is set. */
 static int
-abandon(CycleObject *cycle, PyObject *context)
+abandon(ExchangeObject *exchange, PyObject *context)
 {
-    int status = settle_failure(cycle, NULL, context);
-    close_cycle(cycle);
+    int status = settle_failure(exchange, NULL, context);
+    cv_exchange_close(exchange);
     return status;
 }
 
 /* The task was started: it is done already, or will say when it is. */
 static int
-follow_task(CycleObject *cycle, PyObject *task, PyObject *context)
+follow_task(ExchangeObject *exchange, PyObject *task, PyObject *context)
 {
-    cv_state_t *state = cycle->service->state;
+    cv_state_t *state = exchange->service->state;
     PyObject *done = call_task(state, task, state->task_done, state->names.done);
     Py_XDECREF(done);
     if (done == Py_True) {
-        return settle(cycle, task, context);
+        return settle(exchange, task, context);
     }
-    if (done == NULL || watch_task(cycle, task, context) < 0) {
-        return abandon(cycle, context);
+    if (done == NULL || watch_task(exchange, task, context) < 0) {
+        return abandon(exchange, context);
     }
-    if (cycle->disconnected) {
-        cv_disconnect_begin(cycle); /* the client went before there was a task to cancel */
+    if (exchange->disconnected) {
+        exchange->kind->on_late_task(exchange);
     }
     return 0;
 }
 
 int
-cv_task_start(CycleObject *cycle)
+cv_task_start(ExchangeObject *exchange)
 {
-    cv_service_t *service = cycle->service;
-    cv_list_remove(&cycle->node);
-    cv_list_append(&service->open, &cycle->node);
-    cv_timeout_start(cycle);
+    cv_service_t *service = exchange->service;
+    cv_list_remove(&exchange->node);
+    cv_list_append(&service->open, &exchange->node);
+    exchange->kind->on_start(exchange);
 
     PyObject *task = NULL;
     PyObject *context = service->fresh_context ? PyContext_New() : PyContext_Copy(service->context);
-    PyObject *coroutine = context == NULL ? NULL : call_app(cycle, context);
+    PyObject *coroutine = context == NULL ? NULL : call_app(exchange, context);
     if (coroutine != NULL) {
         task = create_task(service, coroutine, context);
         Py_DECREF(coroutine);
     }
-    int status = task == NULL ? abandon(cycle, context) : follow_task(cycle, task, context);
+    int status = task == NULL ? abandon(exchange, context) : follow_task(exchange, task, context);
     Py_XDECREF(task);
     Py_XDECREF(context);
     return status;
 }
 
 void
-cv_task_cancel(CycleObject *cycle, PyObject *message)
+cv_task_cancel(ExchangeObject *exchange, PyObject *message)
 {
-    cv_state_t *state = cycle->service->state;
-    PyObject *args[] = {Py_XNewRef(cycle->task), message};
-    cycle->cancelled = true;
+    cv_state_t *state = exchange->service->state;
+    PyObject *args[] = {Py_XNewRef(exchange->task), message};
+    exchange->cancelled = true;
     if (args[0] == NULL) {
         return;
     }
@@ -276,15 +213,15 @@ cv_task_cancel(CycleObject *cycle, PyObject *message)
 PyObject *
 cv_task_done(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    CycleObject *cycle = (CycleObject *)op;
+    ExchangeObject *exchange = (ExchangeObject *)op;
     if (PyVectorcall_NARGS(nargsf) != 1 || kwnames != NULL) {
-        PyErr_SetString(PyExc_TypeError, "a cycle is called with its task, when that is done");
+        PyErr_SetString(PyExc_TypeError, "an exchange is called with its task, when that is done");
         return NULL;
     }
-    if (cycle->task != args[0]) {
+    if (exchange->task != args[0]) {
         Py_RETURN_NONE; /* settled already */
     }
-    if (settle(cycle, args[0], NULL) < 0) {
+    if (settle(exchange, args[0], NULL) < 0) {
         /* The task's own step has raised it into the loop already. */
         PyErr_Clear();
     }

@@ -47,26 +47,42 @@ end_request(CycleObject *cycle)
     }
     cv_report(cycle->service, CV_LOG_WARNING, "Request cancelled. (answer not complete within --timeout-request)",
               NULL);
-    cv_task_cancel(cycle, NULL);
+    cv_task_cancel(&cycle->exchange, NULL);
+}
+
+/* True when the request's time is not over: then nor is that of those behind it. */
+static bool
+is_in_time(CycleObject *cycle, uint64_t now)
+{
+    cv_service_t *service = cycle->service;
+    if (cycle->due <= now) {
+        return false;
+    }
+    cv_deadline_set_at(&service->env.deadlines, &service->request_deadline, CV_CONN_REQUEST, cycle->due);
+    return true;
 }
 
 void
 cv_timeout_end(cv_service_t *service)
 {
-    cv_deadlines_t *deadlines = &service->env.deadlines;
     uint64_t now = cv_deadlines_now();
-    while (!cv_list_is_empty(&service->open)) {
-        CycleObject *cycle = CV_CONTAINER_OF(service->open.next, CycleObject, node);
-        if (cycle->due > now) {
-            cv_deadline_set_at(deadlines, &service->request_deadline, CV_CONN_REQUEST, cycle->due);
+    unsigned unlimited = 0; /* so many in a row, at the end of the list */
+    while (!cv_list_is_empty(&service->open) && unlimited < service->open_count) {
+        ExchangeObject *first = CV_CONTAINER_OF(service->open.next, ExchangeObject, node);
+        CycleObject *cycle = cv_cycle_of(first);
+        if (cycle != NULL && is_in_time(cycle, now)) {
             return;
         }
-        /* It may take its time to end, or never do: it makes room for the others. */
-        cv_list_remove(&cycle->node);
-        cv_list_append(&service->open, &cycle->node);
-        cycle->due = now + deadlines->durations[CV_CONN_REQUEST];
-        Py_INCREF(cycle);
-        end_request(cycle);
-        Py_DECREF(cycle);
+        /* It may take its time to end, or never do, or has no limit: it makes room for the others. */
+        cv_list_remove(&first->node);
+        cv_list_append(&service->open, &first->node);
+        unlimited++;
+        if (cycle != NULL) {
+            unlimited = 0;
+            cycle->due = now + service->env.deadlines.durations[CV_CONN_REQUEST];
+            Py_INCREF(cycle);
+            end_request(cycle);
+            Py_DECREF(cycle);
+        }
     }
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The time that a request has from the start of its task (--timeout-request). All have the same, and the open cycles
- * stand in the order of their start: one deadline, that of the first of them, is enough.
+ * stand in the order of their start: one deadline, that of the first of them, is enough. Exchanges of other kinds may
+ * stand between them anywhere; they have no limit here.
  *
  * Thread:  loop thread, the GIL held.
  */

@@ -5,14 +5,14 @@
 #include "py/errors.h"
 
 PyObject *
-cv_wait_new(CycleObject *cycle, cv_wait_attempt attempt, cv_list_t *waiters, PyObject *message)
+cv_wait_new(ExchangeObject *exchange, cv_wait_attempt attempt, cv_list_t *waiters, PyObject *message)
 {
-    cv_state_t *state = cycle->service->state;
+    cv_state_t *state = exchange->service->state;
     WaitObject *self = (WaitObject *)cv_free_list_new(&state->free_waits, state->wait_type);
     if (self == NULL) {
         return NULL;
     }
-    self->cycle = (CycleObject *)Py_NewRef(cycle);
+    self->exchange = (ExchangeObject *)Py_NewRef(exchange);
     self->attempt = attempt;
     self->waiters = waiters;
     cv_list_init(&self->node);
@@ -29,7 +29,7 @@ wait_traverse(PyObject *op, visitproc visit, void *arg)
 {
     WaitObject *self = (WaitObject *)op;
     Py_VISIT(Py_TYPE(op));
-    Py_VISIT(self->cycle);
+    Py_VISIT(self->exchange);
     Py_VISIT(self->future);
     Py_VISIT(self->message);
     return 0;
@@ -41,22 +41,22 @@ cv_wait_leave_order(WaitObject *wait)
     if (!cv_list_is_linked(&wait->order)) {
         return;
     }
-    CycleObject *cycle = wait->cycle;
+    ExchangeObject *exchange = wait->exchange;
     cv_list_remove(&wait->order);
-    if (cv_list_is_empty(&cycle->unsent) || cv_list_is_empty(&cycle->senders)) {
+    if (cv_list_is_empty(&exchange->unsent) || cv_list_is_empty(&exchange->senders)) {
         return;
     }
     /* May be called while an exception travels. */
     PyObject *travelling = cv_error_take();
-    if (cv_cycle_wake(cycle, &cycle->senders) < 0) {
-        PyErr_WriteUnraisable((PyObject *)cycle);
+    if (cv_exchange_wake(exchange, &exchange->senders) < 0) {
+        PyErr_WriteUnraisable((PyObject *)exchange);
     }
     if (travelling != NULL) {
         cv_error_give(travelling);
     }
 }
 
-/* Leaves the cycle's lists and lets go of everything: the awaitable is finished. */
+/* Leaves the exchange's lists and lets go of everything: the awaitable is finished. */
 static int
 wait_clear(PyObject *op)
 {
@@ -69,7 +69,7 @@ wait_clear(PyObject *op)
     cv_list_remove(&self->node);
     Py_CLEAR(self->future);
     Py_CLEAR(self->message);
-    Py_CLEAR(self->cycle);
+    Py_CLEAR(self->exchange);
     return 0;
 }
 
@@ -86,7 +86,7 @@ wait_dealloc(PyObject *op)
 static PyObject *
 wait_suspend(WaitObject *self)
 {
-    cv_service_t *service = self->cycle->service;
+    cv_service_t *service = self->exchange->service;
     const cv_names_t *names = &service->state->names;
     PyObject *future = PyObject_CallMethodNoArgs(service->loop, names->create_future);
     if (future == NULL) {
@@ -107,7 +107,7 @@ wait_step(PyObject *op, PyObject *Py_UNUSED(arg), PyObject **result)
 {
     WaitObject *self = (WaitObject *)op;
     *result = NULL;
-    if (self->cycle == NULL) {
+    if (self->exchange == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
         return PYGEN_ERROR;
     }

@@ -4,7 +4,7 @@
  * asyncio Future. What it is about happens in `attempt`, when the task is running, so that cancelling a waiting one
  * loses no message. It satisfies collections.abc.Coroutine.
  *
- * Owns:    its cycle, its future and its message (strong), until it is finished.
+ * Owns:    its exchange, its future and its message (strong), until it is finished.
  * Thread:  loop thread, the GIL held.
  */
 #ifndef CUVEE_ASGI_WAIT_H
@@ -12,7 +12,7 @@
 
 #include <Python.h>
 
-#include "asgi/cycle.h"
+#include "asgi/exchange.h"
 #include "asgi/opening.h"
 #include "base/list.h"
 
@@ -23,18 +23,25 @@ typedef int (*cv_wait_attempt)(WaitObject *wait, PyObject **result);
 
 struct WaitObject {
     PyObject_HEAD
-    CycleObject *cycle;       /* strong; NULL once finished */
+    ExchangeObject *exchange;       /* strong; NULL once finished */
     cv_wait_attempt attempt;
-    cv_list_t *waiters;       /* the cycle's list to stand in while waiting */
+    cv_list_t *waiters;       /* the exchange's list to stand in while waiting */
     cv_list_t node;
     PyObject *future;         /* strong, while waiting */
     PyObject *message;        /* send: what is not taken yet, strong, or NULL */
-    cv_list_t order;          /* send: in cycle->unsent while there is a message */
+    cv_list_t order;          /* send: in exchange->unsent while there is a message */
     cv_opening_t *opening;    /* send: the file that the message asks for, or NULL */
 };
 
 /* New reference. `message` is borrowed and may be NULL. */
-PyObject *cv_wait_new(CycleObject *cycle, cv_wait_attempt attempt, cv_list_t *waiters, PyObject *message);
+PyObject *cv_wait_new(ExchangeObject *exchange, cv_wait_attempt attempt, cv_list_t *waiters, PyObject *message);
+
+/* send: it has a message, and every earlier one was taken. */
+static inline bool
+cv_wait_is_first(const WaitObject *wait)
+{
+    return wait->exchange->unsent.next == &wait->order;
+}
 
 /* send: the message is taken or given up, and the next one is due. */
 void cv_wait_leave_order(WaitObject *wait);

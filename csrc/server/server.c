@@ -5,8 +5,7 @@
 #include <structmember.h>
 
 #include "asgi/connection.h"
-#include "asgi/cycle.h"
-#include "asgi/disconnect.h"
+#include "asgi/exchange.h"
 #include "server/in_foreign_loop.h"
 #include "server/on_cuvee_loop.h"
 #include "server/server_limits.h"
@@ -15,18 +14,12 @@
 
 /* ---- ending it ----------------------------------------------------------------------------------------------- */
 
-/* Cycles that never started are dropped; a task that runs keeps its own references. */
+/* What never started is dropped; a task that runs keeps its own references. */
 static void
-drop_cycles(cv_list_t *cycles)
+drop_exchanges(cv_list_t *exchanges)
 {
-    while (!cv_list_is_empty(cycles)) {
-        CycleObject *cycle = CV_CONTAINER_OF(cycles->next, CycleObject, node);
-        cv_list_remove(&cycle->node);
-        cycle->service->open_count--;
-        cv_cycle_complete(cycle);
-        cv_disconnect_end(cycle);
-        Py_CLEAR(cycle->task);
-        Py_DECREF(cycle);
+    while (!cv_list_is_empty(exchanges)) {
+        cv_exchange_drop(CV_CONTAINER_OF(exchanges->next, ExchangeObject, node));
     }
 }
 
@@ -63,16 +56,16 @@ cv_server_close(ServerObject *self)
     } else if (self->turn.run != NULL) {
         cv_server_leave_loop(self);
     }
-    drop_cycles(&self->service.queued);
-    drop_cycles(&self->service.open);
+    drop_exchanges(&self->service.queued);
+    drop_exchanges(&self->service.open);
     Py_DECREF(self);
 }
 
 static int
-visit_cycles(cv_list_t *cycles, visitproc visit, void *arg)
+visit_exchanges(cv_list_t *exchanges, visitproc visit, void *arg)
 {
-    for (cv_list_t *node = cycles->next; node != cycles; node = node->next) {
-        Py_VISIT(CV_CONTAINER_OF(node, CycleObject, node));
+    for (cv_list_t *node = exchanges->next; node != exchanges; node = node->next) {
+        Py_VISIT(CV_CONTAINER_OF(node, ExchangeObject, node));
     }
     return 0;
 }
@@ -101,8 +94,8 @@ server_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->pump_timer);
     int status = cv_lent_visit(&service->asgi, visit, arg);
     status = status != 0 ? status : cv_extensions_visit(&service->extensions, visit, arg);
-    status = status != 0 ? status : visit_cycles(&service->queued, visit, arg);
-    return status != 0 ? status : visit_cycles(&service->open, visit, arg);
+    status = status != 0 ? status : visit_exchanges(&service->queued, visit, arg);
+    return status != 0 ? status : visit_exchanges(&service->open, visit, arg);
 }
 
 static int
@@ -246,8 +239,8 @@ server_tell_requests(PyObject *op, PyObject *Py_UNUSED(arg))
     service->is_stopping = true;
     /* A future's callbacks run later: nothing leaves the list meanwhile. */
     for (cv_list_t *node = service->open.next; node != &service->open; node = node->next) {
-        CycleObject *cycle = CV_CONTAINER_OF(node, CycleObject, node);
-        if (cv_cycle_wake(cycle, &cycle->receivers) < 0) {
+        ExchangeObject *exchange = CV_CONTAINER_OF(node, ExchangeObject, node);
+        if (cv_exchange_wake(exchange, &exchange->receivers) < 0) {
             return NULL;
         }
     }
@@ -300,8 +293,8 @@ server_get_tasks(PyObject *op, void *Py_UNUSED(closure))
     cv_service_t *service = &((ServerObject *)op)->service;
     PyObject *tasks = PySet_New(NULL);
     for (cv_list_t *node = service->open.next; tasks != NULL && node != &service->open; node = node->next) {
-        CycleObject *cycle = CV_CONTAINER_OF(node, CycleObject, node);
-        if (cycle->task != NULL && PySet_Add(tasks, cycle->task) < 0) {
+        ExchangeObject *exchange = CV_CONTAINER_OF(node, ExchangeObject, node);
+        if (exchange->task != NULL && PySet_Add(tasks, exchange->task) < 0) {
             Py_CLEAR(tasks);
         }
     }
@@ -333,7 +326,7 @@ server_cancel_requests(PyObject *op, PyObject *message)
         return NULL;
     }
     for (cv_list_t *node = service->open.next; node != &service->open; node = node->next) {
-        CV_CONTAINER_OF(node, CycleObject, node)->cancelled = true; /* for no other reason afterwards */
+        CV_CONTAINER_OF(node, ExchangeObject, node)->cancelled = true; /* for no other reason afterwards */
     }
     Py_ssize_t count = PySet_GET_SIZE(tasks);
     PyObject *task;
