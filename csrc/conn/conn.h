@@ -20,6 +20,7 @@
 #include "base/buffer.h"
 #include "base/list.h"
 #include "conn/limit.h"
+#include "conn/ws_settings.h"
 #include "http/h1_parser.h"
 #include "http/h1_writer.h"
 #include "http/http_date.h"
@@ -109,6 +110,7 @@ struct cv_conn_env {
     bool half_close;          /* a FIN ends the input only, instead of the connection */
     bool date_header;         /* add a date field */
     cv_default_fields_t default_fields; /* add these; freed by deinit */
+    cv_ws_settings_t ws;
 
     /* shared working state */
     cv_h1_pool_t heads;

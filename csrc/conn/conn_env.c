@@ -39,6 +39,7 @@ configure_defaults(cv_conn_env_t *env)
     env->write_low = WRITE_LOW;
     env->batch = BATCH;
     env->date_header = true;
+    cv_ws_settings_init(&env->ws);
     cv_deadlines_configure(&env->deadlines, CV_CONN_HEAD, 30000);
     cv_deadlines_configure(&env->deadlines, CV_CONN_KEEP_ALIVE, 5000);
     cv_deadlines_configure(&env->deadlines, CV_CONN_BODY, 60000);

@@ -23,6 +23,11 @@ cv_limit_name(cv_limit_t limit)
         [CV_TIMEOUT_LINGER] = "timeout_linger",
         [CV_TIMEOUT_WRITE] = "timeout_write",
         [CV_TIMEOUT_REQUEST] = "timeout_request",
+        [CV_LIMIT_WEBSOCKETS] = "limit_websockets",
+        [CV_LIMIT_WS_MESSAGE] = "ws_max_size",
+        [CV_TIMEOUT_WS_PING] = "ws_ping_timeout",
+        [CV_TIMEOUT_WS_IDLE] = "ws_idle_timeout",
+        [CV_TIMEOUT_WS_CLOSE] = "ws_close_timeout",
     };
     return names[limit];
 }
