@@ -24,8 +24,6 @@ enum {
     BODY_GRACE = 5000,
     BATCH = 64,
     DEFLATED_KEPT = 65536,
-    WS_MAX_SIZE = 16777216, /* uvicorn's, as what follows */
-    WS_MAX_QUEUE = 32,
 };
 
 _Static_assert((int)CV_CONN_DISCONNECT < (int)CV_DEADLINE_KINDS, "each kind of deadline has a place for its duration");
@@ -43,17 +41,7 @@ configure_defaults(cv_conn_env_t *env)
     env->write_low = WRITE_LOW;
     env->batch = BATCH;
     env->date_header = true;
-    env->ws = (cv_ws_settings_t){
-        .enabled = true, // TEMP
-        .max_size = WS_MAX_SIZE,
-        .max_queue = WS_MAX_QUEUE,
-        .limit = UINT32_MAX,
-        .send_high = WRITE_HIGH,
-        .ping_interval = 20000,
-        .ping_timeout = 20000,
-        .close_timeout = 10000,
-        .deflate = {.enabled = true, .window = 12, .level = 1, .threshold = 128},
-    };
+    cv_ws_settings_init(&env->ws);
     cv_deadlines_configure(&env->deadlines, CV_CONN_HEAD, 30000);
     cv_deadlines_configure(&env->deadlines, CV_CONN_KEEP_ALIVE, 5000);
     cv_deadlines_configure(&env->deadlines, CV_CONN_BODY, 60000);

@@ -11,6 +11,7 @@
 #include "server/server_limits.h"
 #include "server/server_listener.h"
 #include "server/server_proxies.h"
+#include "server/server_websocket.h"
 
 static bool
 is_coroutine_function(PyObject *function)
@@ -81,16 +82,47 @@ make_dicts(cv_service_t *service, const char *asgi_version, PyObject *state)
 typedef struct {
     PyObject *app, *loop, *root_path, *state, *limits, *cancel_grace, *headers, *extensions, *health_path, *access,
         *log;
-    PyObject *look_access, *access_format;
+    PyObject *look_access, *access_format, *websocket;
     const char *asgi_version;
     cv_server_proxies_t proxies;
     int cancel_unsafe, half_close, date_header, fresh_context;
 } server_args_t;
 
+/* None stands for what is left out. */
+static int
+check_kind(PyObject *argument, PyTypeObject *type, const char *message)
+{
+    if (argument == Py_None || PyObject_TypeCheck(argument, type)) {
+        return 0;
+    }
+    PyErr_SetString(PyExc_TypeError, message);
+    return -1;
+}
+
+static int
+check_args(const server_args_t *args)
+{
+    if (args->log == NULL || !PyCallable_Check(args->log)) {
+        PyErr_SetString(PyExc_TypeError, "log must be callable");
+        return -1;
+    }
+    if (args->look_access != Py_None && !PyCallable_Check(args->look_access)) {
+        PyErr_SetString(PyExc_TypeError, "look_access must be callable or None");
+        return -1;
+    }
+    if (check_kind(args->state, &PyDict_Type, "state must be a dict or None") < 0
+        || check_kind(args->health_path, &PyBytes_Type, "health_path must be bytes or None") < 0
+        || check_kind(args->limits, &PyDict_Type, "limits must be a dict or None") < 0
+        || check_kind(args->websocket, &PyDict_Type, "websocket must be a dict or None") < 0) {
+        return -1;
+    }
+    return 0;
+}
+
 static int
 parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
 {
-    static char *keywords[] = {"app", "loop", "root_path", "state", "asgi_version", "limits",
+    static char *keywords[] = {"app", "loop", "root_path", "state", "asgi_version", "limits", "websocket",
                                "cancel_grace", "cancel_unsafe", "half_close", "date_header", "headers",
                                "fresh_context", "extensions", "health_path", "access_log", "look_access",
                                "access_format", "log", "trusted",
@@ -98,6 +130,7 @@ parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
     *out = (server_args_t){
         .state = Py_None,
         .limits = Py_None,
+        .websocket = Py_None,
         .cancel_grace = Py_None,
         .cancel_unsafe = 1,
         .health_path = Py_None,
@@ -108,8 +141,8 @@ parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
         .asgi_version = "3.0",
         .date_header = 1,
     };
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsOOpppOpOOOOOOOOIp:Server", keywords, &out->app, &out->loop,
-                                     &out->root_path, &out->state, &out->asgi_version, &out->limits,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$UOsOOOpppOpOOOOOOOOIp:Server", keywords, &out->app, &out->loop,
+                                     &out->root_path, &out->state, &out->asgi_version, &out->limits, &out->websocket,
                                      &out->cancel_grace, &out->cancel_unsafe, &out->half_close, &out->date_header,
                                      &out->headers, &out->fresh_context, &out->extensions, &out->health_path,
                                      &out->access, &out->look_access,
@@ -117,27 +150,7 @@ parse_args(PyObject *args, PyObject *kwargs, server_args_t *out)
                                      &out->proxies.hops, &out->proxies.protocol)) {
         return -1;
     }
-    if (out->log == NULL || !PyCallable_Check(out->log)) {
-        PyErr_SetString(PyExc_TypeError, "log must be callable");
-        return -1;
-    }
-    if (out->look_access != Py_None && !PyCallable_Check(out->look_access)) {
-        PyErr_SetString(PyExc_TypeError, "look_access must be callable or None");
-        return -1;
-    }
-    if (out->state != Py_None && !PyDict_Check(out->state)) {
-        PyErr_SetString(PyExc_TypeError, "state must be a dict or None");
-        return -1;
-    }
-    if (out->health_path != Py_None && !PyBytes_Check(out->health_path)) {
-        PyErr_SetString(PyExc_TypeError, "health_path must be bytes or None");
-        return -1;
-    }
-    if (out->limits != Py_None && !PyDict_Check(out->limits)) {
-        PyErr_SetString(PyExc_TypeError, "limits must be a dict or None");
-        return -1;
-    }
-    return 0;
+    return check_args(out);
 }
 
 static int
@@ -257,6 +270,7 @@ cv_server_make(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     Py_INCREF(self);
     self->is_open = true;
     if (cv_server_limits_set(self, parsed.limits) < 0
+        || cv_server_websocket_set(&self->service.env.ws, parsed.websocket) < 0
         || cv_server_proxies_set(&self->service, &parsed.proxies) < 0
         || set_default_fields(&self->service, parsed.headers) < 0
         || set_cancelling(&self->service, parsed.cancel_grace, parsed.cancel_unsafe) < 0

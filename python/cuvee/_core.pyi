@@ -59,6 +59,7 @@ class Server:
         state: dict[str, Any] | None = None,
         asgi_version: str = "3.0",
         limits: dict[str, float] | None = None,
+        websocket: dict[str, float] | None = None,
         cancel_grace: float | None = None,
         cancel_unsafe: bool = True,
         half_close: bool = False,

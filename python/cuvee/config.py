@@ -15,7 +15,8 @@ from cuvee.importer import ImportFromStringError, import_from_string
 from cuvee.kinds import Seconds
 from cuvee.logging import LOG_LEVELS, LOGGING_CONFIG, TRACE_LOG_LEVEL, configure_untouched
 from cuvee.loop_choice import LoopFactory, LoopType, find_factory
-from cuvee.one_way import NO_TLS, NO_WEBSOCKET, count_workers
+from cuvee.one_way import NO_TLS, count_workers
+from cuvee.option_groups import LIMITS, LOG_OPTIONS, WEBSOCKET
 from cuvee.option_kinds import EXTENSIONS, cancel_grace
 from cuvee.options import check, check_list, check_mode
 from cuvee.places import check_places
@@ -38,7 +39,7 @@ ForwardedHeadersType = Literal["x-forwarded", "forwarded"]
 LOOPBACK = "127.0.0.1,::1"
 """The proxies that are trusted where nothing says which."""
 HTTPType = Literal["auto", "h11", "httptools", "zttp"]
-WSType = Literal["auto", "none"]
+WSType = Literal["auto", "none", "websockets", "websockets-sansio", "wsproto"]
 LogFormatType = Literal["text", "json"]
 LogConfigType: TypeAlias = (
     "dict[str, Any] | str | os.PathLike[str] | RawConfigParser | IO[Any] | None"
@@ -46,43 +47,6 @@ LogConfigType: TypeAlias = (
 
 STARTUP_FAILURE = 3
 """The exit code of a server that could not start."""
-
-LIMITS = (
-    "timeout_keep_alive",
-    "timeout_head",
-    "timeout_body",
-    "timeout_unread_body",
-    "timeout_write",
-    "timeout_linger",
-    "timeout_request",
-    "limit_request_line",
-    "limit_request_head",
-    "limit_request_fields",
-    "limit_request_body",
-    "limit_body_rate",
-    "limit_concurrency",
-    "limit_requests",
-    "limit_connections",
-    "limit_connection_requests",
-    "limit_read_buffer",
-    "limit_write_buffer",
-)
-"""The options that bound what clients may do."""
-WEBSOCKET_ONLY = (
-    "ws_max_size",
-    "ws_max_queue",
-    "ws_ping_interval",
-    "ws_ping_timeout",
-    "ws_per_message_deflate",
-)
-LOG_OPTIONS = (
-    "log_format",
-    "access_log_format",
-    "access_logfile",
-    "error_logfile",
-    "log_syslog",
-)
-"""The options of the built-in logging."""
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -109,11 +73,19 @@ class Config:
         http: HTTPType | str = "auto",
         http2: bool = False,
         ws: WSType | str = "auto",
-        ws_max_size: int = 16777216,
-        ws_max_queue: int = 32,
+        ws_max_size: int | None = 16777216,
+        ws_max_queue: int | None = 32,
         ws_ping_interval: float | None = 20.0,
         ws_ping_timeout: float | None = 20.0,
         ws_per_message_deflate: bool = True,
+        ws_deflate_level: int = 1,
+        ws_deflate_window: int = 12,
+        ws_deflate_threshold: int = 128,
+        ws_deflate_context: bool = False,
+        ws_send_queue: int = 65536,
+        ws_idle_timeout: float | None = 0,
+        ws_close_timeout: float = 10,
+        limit_websockets: int | None = None,
         workers: int | None = None,
         log_config: LogConfigType = LOGGING_CONFIG,
         log_level: str | int | None = None,
@@ -301,6 +273,14 @@ class Config:
         self.ws_ping_interval = check("ws_ping_interval", ws_ping_interval)
         self.ws_ping_timeout = check("ws_ping_timeout", ws_ping_timeout)
         self.ws_per_message_deflate = check("ws_per_message_deflate", ws_per_message_deflate)
+        self.ws_deflate_level = check("ws_deflate_level", ws_deflate_level)
+        self.ws_deflate_window = check("ws_deflate_window", ws_deflate_window)
+        self.ws_deflate_threshold = check("ws_deflate_threshold", ws_deflate_threshold)
+        self.ws_deflate_context = check("ws_deflate_context", ws_deflate_context)
+        self.ws_send_queue = check("ws_send_queue", ws_send_queue)
+        self.ws_idle_timeout = check("ws_idle_timeout", ws_idle_timeout)
+        self.ws_close_timeout = check("ws_close_timeout", ws_close_timeout)
+        self.limit_websockets = check("limit_websockets", limit_websockets)
         self.ssl_keyfile = check("ssl_keyfile", ssl_keyfile)
         self.ssl_certfile = check("ssl_certfile", ssl_certfile)
         self.ssl_keyfile_password = check("ssl_keyfile_password", ssl_keyfile_password)
@@ -372,11 +352,6 @@ class Config:
                     setattr(self, name, self.h11_max_incomplete_event_size)
         if self.ssl_context_factory is not None:
             raise ValueError(f"ssl_context_factory must be left out: {NO_TLS}")
-        for name in WEBSOCKET_ONLY:
-            if self.ws != "none" and getattr(self, name) != defaults[name]:
-                raise ValueError(
-                    f"{name} must be left out, {NO_WEBSOCKET}; with ws=none it may stay"
-                )
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the application out: the process that is told of this imports its own."""
@@ -395,9 +370,9 @@ class Config:
         return Connection
 
     @property
-    def ws_protocol_class(self) -> None:
-        """What speaks WebSocket: nothing yet."""
-        return None
+    def ws_protocol_class(self) -> type[Connection] | None:
+        """The same for WebSocket, which an ordinary connection becomes; None where it is off."""
+        return None if self.websocket is None else self.http_protocol_class
 
     @property
     def ssl(self) -> None:
@@ -429,6 +404,13 @@ class Config:
         """The limits and timeouts that the C server keeps, without those that are not set."""
         all_of_them = {name: getattr(self, name) for name in LIMITS}
         return {name: value for name, value in all_of_them.items() if value is not None}
+
+    @property
+    def websocket(self) -> dict[str, float] | None:
+        """What the C server keeps to in WebSocket, 0 where it is switched off; None: without it."""
+        if self.ws == "none" or self.interface == "wsgi":
+            return None
+        return {name: max(getattr(self, name) or 0, 0) for name in WEBSOCKET}
 
     @property
     def log_options(self) -> dict[str, str]:

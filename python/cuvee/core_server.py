@@ -40,6 +40,7 @@ def make_core(
         state=state,
         asgi_version=config.asgi_version,
         limits=limits,
+        websocket=config.websocket,
         cancel_grace=config.cancel_grace,
         cancel_unsafe=config.cancel_methods == "all",
         half_close=config.half_close,

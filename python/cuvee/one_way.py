@@ -14,7 +14,6 @@ from typing import Any
 from cuvee.kinds import Choice, Kind, Whole
 
 NO_TLS = "TLS is not there yet, a proxy can end it"
-NO_WEBSOCKET = "since WebSocket is not there yet"
 
 
 class Reasoned(Choice):

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from cuvee.kinds import Boolean, Flag, Seconds, Text, Whole
-from cuvee.one_way import NO_TLS, NO_WEBSOCKET, Nothing, Reasoned
+from cuvee.kinds import Flag, Text, Whole
+from cuvee.one_way import NO_TLS, Nothing, Reasoned
 from cuvee.option import Option
 from cuvee.option_kinds import MOST
 
 PROTOCOLS = "protocols"
-WEBSOCKET = "WebSocket, which is not there yet"
 TLS = "TLS, which is not there yet"
 
 ONE_WAY_OPTIONS = (
@@ -31,17 +30,6 @@ ONE_WAY_OPTIONS = (
         PROTOCOLS,
         "the value of --limit-request-line and --limit-request-head where they are not given",
     ),
-    Option(
-        "ws",
-        Reasoned(("auto", "none"), NO_WEBSOCKET),
-        WEBSOCKET,
-        "none: without; the options of this group may then be anything",
-    ),
-    Option("ws_max_size", Whole(0, MOST, "BYTES"), WEBSOCKET, "most bytes of a message"),
-    Option("ws_max_queue", Whole(0, MOST), WEBSOCKET, "most messages that wait"),
-    Option("ws_ping_interval", Seconds(optional=True), WEBSOCKET, "seconds between two pings"),
-    Option("ws_ping_timeout", Seconds(optional=True), WEBSOCKET, "seconds for the pong"),
-    Option("ws_per_message_deflate", Boolean("{true,false}"), WEBSOCKET, "compress messages"),
     Option("ssl_keyfile", Nothing(Text("FILE", optional=True), None, NO_TLS), TLS, "the key"),
     Option(
         "ssl_certfile", Nothing(Text("FILE", optional=True), None, NO_TLS), TLS, "the certificates"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from cuvee.kinds import Kind, Seconds, Text
+from cuvee.kinds import Kind, Seconds, Text, Whole
 from cuvee.trusted_hosts import TrustedHosts
 
 EXTENSIONS = ("early_hint", "trailers", "pathsend", "zerocopysend")
@@ -21,6 +21,8 @@ MOST_KEEPALIVE = 32767
 """The highest number of seconds that the kernel takes for TCP_KEEPIDLE."""
 MOST_USER_TIMEOUT = 2147483
 """The highest number of seconds that it takes, as milliseconds, for TCP_USER_TIMEOUT."""
+MOST_WEBSOCKET_SECONDS = 4294967
+"""The highest number of seconds that the settings of WebSocket have room for, as milliseconds."""
 
 
 def cancel_grace(policy: Any) -> float | None:
@@ -48,6 +50,44 @@ class UserTimeout(Seconds):
         if seconds and not hasattr(socket, "TCP_USER_TIMEOUT"):
             raise ValueError("needs TCP_USER_TIMEOUT, which only Linux has")
         return seconds
+
+
+class OrNone(Kind):
+    """A number that the word `none` makes 0: what it bounds is without a bound."""
+
+    @property
+    def expected(self) -> str:
+        """Name the word too."""
+        return f"{super().expected}, or none"
+
+    def parse(self, text: str) -> Any:
+        """Read the word, or a number."""
+        return 0 if text == "none" else super().parse(text)
+
+    def accept(self, value: Any, shown: object) -> Any:
+        """Take the word from a file too, which has no None."""
+        return 0 if value == "none" else super().accept(value, shown)
+
+
+class Unbounded(OrNone, Whole):
+    """A whole number, of which 0 says that there is no limit."""
+
+    def __init__(self, high: int, metavar: str = "NUMBER") -> None:
+        """`high` is allowed."""
+        super().__init__(0, high, metavar, optional=True)
+
+
+class Interval(OrNone, Seconds):
+    """A number of seconds that 0 and all below it switch off."""
+
+    def __init__(self) -> None:
+        """There is a highest one."""
+        super().__init__(MOST_WEBSOCKET_SECONDS, optional=True)
+
+    def accept(self, value: Any, shown: object) -> Any:
+        """Leave what is below 0 as it was given: uvicorn takes it."""
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return value if is_number and value < 0 else super().accept(value, shown)
 
 
 class Hosts(Kind):

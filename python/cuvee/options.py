@@ -49,6 +49,7 @@ from cuvee.option_kinds import (
 from cuvee.places import FORMS, parse_place
 from cuvee.process_name import find_setter
 from cuvee.users import find_group, find_owner, find_user
+from cuvee.websocket_options import WEBSOCKET_OPTIONS
 
 Value = TypeVar("Value")
 
@@ -407,6 +408,7 @@ OPTIONS = (
         "answer GET and HEAD of this path without the application: 200, or 503 while the "
         "server stops",
     ),
+    *WEBSOCKET_OPTIONS,
     *ONE_WAY_OPTIONS,
     # ---- reload
     Option("reload", Flag(), RELOAD, "start the application anew when its files change"),

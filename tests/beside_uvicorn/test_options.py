@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import inspect
+import typing
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ import uvicorn
 from uvicorn.main import main
 
 import cuvee
+from cuvee.compat import names
 from cuvee.kinds import Choice, Flag, Form, Many, Seconds, Whole
 from cuvee.one_way import Nothing
 from cuvee.options import BY_NAME, OPTIONS
@@ -90,7 +92,7 @@ SAMPLES = {
     "loop": "uvloop",
     "http": "h11",
     "http2": "0",
-    "ws": "none",
+    "ws": "wsproto",
     "ws_max_size": "1000",
     "ws_max_queue": "5",
     "ws_ping_interval": "2.5",
@@ -175,6 +177,53 @@ def test_command_line_means_the_same(name: str) -> None:
     ) == theirs
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("ws", "auto"),
+        ("ws", "none"),
+        ("ws", "websockets"),
+        ("ws", "websockets-sansio"),
+        ("ws_max_size", "0"),
+        ("ws_max_queue", "0"),
+        ("ws_ping_interval", "0"),
+        ("ws_ping_interval", "-1"),
+        ("ws_ping_timeout", "-0.5"),
+        ("ws_per_message_deflate", "true"),
+    ],
+)
+def test_value_of_websocket_means_the_same(name: str, text: str) -> None:
+    """Also in the end: the Config of each has it, and keeps it."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        """Nothing."""
+
+    option = BY_NAME[name].option_string
+    theirs = main.make_context("uvicorn", [f"{option}={text}", "app"]).params[name]
+    ours = gather({name: text}, {}, "").values[name].value
+    assert ours == theirs
+    made: list[Any] = [
+        config(app, log_config=None, **{name: ours}) for config in (uvicorn.Config, cuvee.Config)
+    ]
+    assert getattr(made[0], name) == getattr(made[1], name)
+
+
+def test_protocols_of_websocket_are_uvicorns() -> None:
+    assert set(names.WS_PROTOCOLS) == set(uvicorn.config.WS_PROTOCOLS)
+    assert typing.get_args(cuvee.config.WSType) == typing.get_args(uvicorn.config.WSProtocolType)
+    theirs = {name for name, protocol in uvicorn.config.WS_PROTOCOLS.items() if protocol is None}
+    assert {name for name, protocol in names.WS_PROTOCOLS.items() if protocol is None} == theirs
+
+
+@pytest.mark.parametrize("interface", ["wsgi", "asgi3"])
+def test_wsgi_has_no_websocket(interface: Any) -> None:
+    theirs = uvicorn.Config(print, log_config=None, interface=interface)
+    theirs.load()
+    ours = cuvee.Config(print, log_config=None, interface=interface)
+    assert (theirs.ws_protocol_class is None) == (interface == "wsgi")
+    assert (ours.ws_protocol_class is None) == (interface == "wsgi")
+
+
 REFUSED = {
     "http2": "1",
     "ssl_keyfile": "key.pem",
@@ -184,7 +233,6 @@ REFUSED = {
     "ssl_cert_reqs": "1",
     "ssl_ca_certs": "ca.pem",
     "ssl_ciphers": "ALL",
-    "ws": "wsproto",
     "workers": "2",
 }
 

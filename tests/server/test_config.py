@@ -15,9 +15,9 @@ import pytest
 
 import cuvee
 from cuvee import _core
-from cuvee.config import LIMITS
 from cuvee.importer import ImportFromStringError, application_traceback, import_from_string
 from cuvee.logging import LOGGING_CONFIG, TRACE_LOG_LEVEL, AccessFormatter, DefaultFormatter
+from cuvee.option_groups import LIMITS, WEBSOCKET
 from tests.server import applications
 
 NAMES = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
@@ -308,7 +308,7 @@ def test_every_limit_reaches_the_server() -> None:
         "timeout_shutdown",
     }
     others = {"timeout_graceful_shutdown", "timeout_notify", "timeout_worker_healthcheck"}
-    assert bounds == {*LIMITS, *of_the_server, *others}
+    assert bounds - {*WEBSOCKET} == {*LIMITS, *of_the_server, *others}
     limits = cuvee.Config(applications.hello).limits
     assert limits == {n: named[n].default for n in LIMITS if named[n].default is not None}
 

@@ -9,7 +9,7 @@ import pytest
 
 import cuvee
 from cuvee import _core
-from cuvee.config import LIMITS
+from cuvee.option_groups import LIMITS
 from tests.server import applications
 
 

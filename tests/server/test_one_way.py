@@ -42,12 +42,8 @@ class Protocol(asyncio.Protocol):
         ({"http2": 1}, "http2 must be true or false, not 1"),
         (
             {"ws": Protocol},
-            f"ws must be one of auto, none, since WebSocket is not there yet, not {Protocol!r}",
-        ),
-        (
-            {"ws_ping_interval": None},
-            "ws_ping_interval must be left out, since WebSocket is not there yet; with ws=none it "
-            "may stay",
+            "ws must be one of auto, none, websockets, websockets-sansio, wsproto, which all but "
+            f"none mean cuvee's own, not {Protocol!r}",
         ),
         ({"ssl_certfile": "x"}, "ssl_certfile must be left out: TLS is not there yet, a proxy"),
         ({"ssl_keyfile_password": "secret"}, "ssl_keyfile_password must be left out: TLS is "),
@@ -73,7 +69,7 @@ def test_what_is_not_there_is_one_line(options: dict[str, Any], text: str) -> No
         {"http": "h11"},
         {"http": "httptools", "http2": False},
         {"ws": "none"},
-        {"ws": "none", "ws_max_size": 5, "ws_ping_interval": None, "ws_per_message_deflate": False},
+        {"ws": "websockets-sansio"},
         {"workers": 1},
         {"ssl_version": 17, "ssl_cert_reqs": 0},
         {"timeout_worker_healthcheck": 30},
@@ -121,7 +117,9 @@ def test_the_other_attributes() -> None:
     assert made.encoded_headers == [(b"server", b"cuvee")]
     assert config(server_header=False).encoded_headers == []
     assert made.http_protocol_class is _core.Connection
-    assert made.ws_protocol_class is None
+    assert made.ws_protocol_class is _core.Connection
+    assert config(ws="none").ws_protocol_class is None
+    assert config(interface="wsgi").ws_protocol_class is None
     assert made.lifespan_class is Lifespan
     assert config(lifespan="off").lifespan_class is LifespanOff
     assert made.ssl is None

@@ -14,7 +14,13 @@ SSL_PROTOCOL_VERSION = int(ssl.PROTOCOL_TLS_SERVER)
 
 HTTP_PROTOCOLS = dict.fromkeys(("auto", "h11", "httptools", "zttp"), "cuvee._core:Connection")
 """What `--http` takes: one parser under each name."""
-WS_PROTOCOLS: dict[str, str | None] = {"auto": None, "none": None}
+WS_PROTOCOLS: dict[str, str | None] = {
+    "auto": "cuvee._core:Connection",
+    "none": None,
+    "websockets": "cuvee._core:Connection",
+    "websockets-sansio": "cuvee._core:Connection",
+    "wsproto": "cuvee._core:Connection",
+}
 """What `--ws` takes."""
 LIFESPAN = {
     "auto": "cuvee.lifespan:Lifespan",
