@@ -93,7 +93,10 @@ check_text(cv_ws_parser_t *parser, const char *data, size_t len)
 static int
 error_of_inflater(int rc)
 {
-    return rc == CV_INFLATE_EDATA ? CV_WS_EDEFLATE : rc == CV_INFLATE_ESIZE ? CV_WS_ESIZE : rc;
+    if (rc == CV_INFLATE_EDATA) {
+        return CV_WS_EDEFLATE;
+    }
+    return rc == CV_INFLATE_ESIZE ? CV_WS_ESIZE : rc;
 }
 
 /* Inflates a piece of the message, or ends it when `data` is NULL. What came out before an error is looked at first, so
