@@ -80,7 +80,12 @@ check_events(const char *data, size_t len, const ws_setup_t *setup, int memory)
     cv_ws_parser_rules_t rules = {.max_size = setup->max_size};
     cv_ws_parser_t parser;
     cv_inflaters_init(&rules.inflaters);
-    cv_ws_parser_init(&parser, &rules, setup->deflate, setup->keeps_context);
+    cv_deflate_terms_t terms = {
+        .agreed = setup->deflate,
+        .client_context = setup->context_bits != 0,
+        .client_bits = setup->context_bits,
+    };
+    cv_ws_parser_init(&parser, &rules, &terms);
     char *copy = malloc(len);
     MUST(copy != NULL);
     memcpy(copy, data, len);
@@ -151,7 +156,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ws_setup_t setup = {
         .max_size = LIMITS[options & LIMIT],
         .deflate = (options & DEFLATE) != 0,
-        .keeps_context = (options & CONTEXT) != 0,
+        .context_bits = (options & CONTEXT) != 0 ? 15 : 0, /* in smaller ones zlib sees as far as its output */
     };
     if (input.left == 0) {
         return 0;

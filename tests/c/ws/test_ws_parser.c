@@ -214,7 +214,7 @@ TEST(without_a_limit_a_length_costs_nothing)
     size_t used;
     char head[] = "\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff....some";
     cv_inflaters_init(&rules.inflaters);
-    cv_ws_parser_init(&parser, &rules, false, false);
+    cv_ws_parser_init(&parser, &rules, &(cv_deflate_terms_t){.agreed = false});
     CHECK_EQ(cv_ws_parser_feed(&parser, head, 14, &used, &event), 0);
     CHECK_EQ(used, 14);
     CHECK_EQ(parser.message.cap, 0);
@@ -306,7 +306,7 @@ TEST(a_whole_message_lies_where_it_came)
     cv_ws_event_t event;
     size_t used;
     cv_inflaters_init(&rules.inflaters);
-    cv_ws_parser_init(&parser, &rules, true, false);
+    cv_ws_parser_init(&parser, &rules, &(cv_deflate_terms_t){.agreed = true});
     frame(TEXT, "in place");
     frame(PING, "this too");
     CHECK_EQ(cv_ws_parser_feed(&parser, wire.data, wire.len, &used, &event), 1);
@@ -346,7 +346,7 @@ TEST(memory_is_given_back_by_the_call_behind_the_event)
     cv_ws_parser_rules_t rules = {.max_size = 100};
     cv_ws_parser_t parser;
     cv_inflaters_init(&rules.inflaters);
-    cv_ws_parser_init(&parser, &rules, true, false);
+    cv_ws_parser_init(&parser, &rules, &(cv_deflate_terms_t){.agreed = true});
     frame(TEXT, "in pieces");
     check_given_back(&parser, "in pieces");
     frame(PING, "in pieces");
@@ -365,7 +365,7 @@ TEST(no_bytes_are_no_event)
     size_t used = 9;
     char head[] = "\xc1\x81....";
     cv_inflaters_init(&rules.inflaters);
-    cv_ws_parser_init(&parser, &rules, true, false);
+    cv_ws_parser_init(&parser, &rules, &(cv_deflate_terms_t){.agreed = true});
     CHECK(cv_ws_parser_is_resting(&parser));
     CHECK_EQ(cv_ws_parser_feed(&parser, NULL, 0, &used, &event), 0);
     CHECK_EQ(used, 0);

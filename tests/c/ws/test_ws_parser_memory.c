@@ -5,6 +5,7 @@
 #include "cv_test_memory.h"
 
 #include "base/buffer.c"
+#include "ws/inflater.c"
 
 #include "cv_test.h"
 #include "ws/ws_parser.h"
@@ -31,12 +32,12 @@ fill_wire(char *wire, unsigned first)
 
 /* Returns the parser's last word; the number of events is counted. */
 static int
-run(char *wire, size_t len, size_t piece, int left, unsigned *out_events)
+feed_all(char *wire, size_t len, size_t piece, int left, unsigned *out_events)
 {
     cv_ws_parser_rules_t rules = {.max_size = 1 << 20};
     cv_ws_parser_t parser;
     cv_inflaters_init(&rules.inflaters);
-    cv_ws_parser_init(&parser, &rules, true, false);
+    cv_ws_parser_init(&parser, &rules, &(cv_deflate_terms_t){.agreed = true});
     int status = 0;
     *out_events = 0;
     cv_test_memory_left = left;
@@ -61,7 +62,7 @@ check_without_memory(unsigned first, size_t piece)
     int left = 0, failures = 0;
     for (; left < MOST_CALLS; left++) {
         size_t len = fill_wire(wire, first);
-        int status = run(wire, len, piece, left, &events);
+        int status = feed_all(wire, len, piece, left, &events);
         if (status == 1) {
             break;
         }
@@ -90,7 +91,7 @@ TEST(what_lies_whole_needs_none)
 {
     char wire[] = "\x82\x82\0\0\0\0ab\x89\x84\0\0\0\0ping";
     unsigned events;
-    CHECK_EQ(run(wire, sizeof(wire) - 1, sizeof(wire), 0, &events), 1);
+    CHECK_EQ(feed_all(wire, sizeof(wire) - 1, sizeof(wire), 0, &events), 1);
     CHECK_EQ(events, 2);
 }
 

@@ -23,7 +23,7 @@ enum { TEXT = 0x81,
 static const ws_setup_t PLAIN = {.max_size = 1 << 20};
 static const ws_setup_t SMALL = {.max_size = 10};
 static const ws_setup_t DEFLATE = {.max_size = 1 << 20, .deflate = true};
-static const ws_setup_t CONTEXT = {.max_size = 1 << 20, .deflate = true, .keeps_context = true};
+static const ws_setup_t CONTEXT = {.max_size = 1 << 20, .deflate = true, .context_bits = 15};
 static const ws_setup_t SMALL_DEFLATE = {.max_size = 10, .deflate = true};
 
 static cv_buffer_t wire;

@@ -75,7 +75,12 @@ ws_log(const char *data, size_t len, const ws_setup_t *setup, const uint8_t *siz
     cv_ws_parser_rules_t rules = {.max_size = setup->max_size};
     cv_ws_parser_t parser;
     cv_inflaters_init(&rules.inflaters);
-    cv_ws_parser_init(&parser, &rules, setup->deflate, setup->keeps_context);
+    cv_deflate_terms_t terms = {
+        .agreed = setup->deflate,
+        .client_context = setup->context_bits != 0,
+        .client_bits = setup->context_bits,
+    };
+    cv_ws_parser_init(&parser, &rules, &terms);
     int status = 0;
     size_t at = 0;
     for (size_t i = 0; at < len && status == 0; i++) {

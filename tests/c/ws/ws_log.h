@@ -17,7 +17,8 @@
 
 typedef struct {
     uint64_t max_size;
-    bool deflate, keeps_context;
+    bool deflate;
+    uint8_t context_bits; /* 0: the client keeps no context */
 } ws_setup_t;
 
 /* One line an event: "text 5 Hello", "close 1000 3 bye"; then "between frames" or "amid a message" or "error N" with
