@@ -1,4 +1,4 @@
-"""Fuzz what reads and writes HTTP, with clang's libFuzzer under ASan and UBSan (tests/fuzz/README.md).
+"""Fuzz what reads and writes HTTP and WebSocket, with clang's libFuzzer under ASan and UBSan (tests/fuzz/README.md).
 
     python tools/fuzz.py run [--seconds N] [target ...]   replay the corpus, then fuzz each target for so long;
                                                           without a target named, coverage too
@@ -32,7 +32,7 @@ from tests.fuzz.seeds import SEEDS  # noqa: E402
 
 FOLDER = ROOT / "tests" / "fuzz"
 WORK = ROOT / "build" / "fuzz"
-TARGETS = ("parser", "writer", "conn", "proxies")
+TARGETS = ("parser", "writer", "conn", "proxies", "ws")
 LAYERS = ("base", "http", "ws", "net", "conn")
 COVERED = ("csrc/http", "csrc/conn")
 THRESHOLD = 90  # percent of the lines of each
@@ -79,7 +79,7 @@ def build(kind: str, switches: Switches, instrument: Sequence[str]) -> dict[str,
     objects = compiler.compile_all(cc, fuzzed, core, ROOT, work)
     targets = [FOLDER / f"fuzz_{name}.c" for name in TARGETS]
     helpers = [path for path in sorted(FOLDER.glob("*.c")) if path not in targets]
-    helpers.append(ROOT / "tests" / "c" / "http" / "wire_log.c")
+    helpers += [ROOT / "tests" / "c" / name for name in ("http/wire_log.c", "ws/ws_log.c")]
     archive = work / "libcuvee.a"
     archive.unlink(missing_ok=True)
     objects += compiler.compile_all(cc, flags, helpers, ROOT, work)

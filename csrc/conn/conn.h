@@ -124,7 +124,6 @@ struct cv_conn_env {
     bool half_close;          /* a FIN ends the input only, instead of the connection */
     bool date_header;         /* add a date field */
     cv_default_fields_t default_fields; /* add these; freed by deinit */
-    cv_ws_settings_t ws;
 
     /* shared working state */
     cv_h1_pool_t heads;

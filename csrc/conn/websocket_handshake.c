@@ -206,7 +206,7 @@ begin_frames(cv_conn_t *conn)
     }
     env->ws_rules.max_size = env->ws.max_size;
     env->deflaters.level = env->ws.deflate.level;
-    cv_ws_parser_init(&websocket->parser, &env->ws_rules, terms->agreed, terms->client_context);
+    cv_ws_parser_init(&websocket->parser, &env->ws_rules, terms);
     websocket->open = true;
     return 0;
 }

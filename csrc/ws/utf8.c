@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-/* A machine whose states are places in a word: a byte's word has, at the place of each state, the place of the next
- * one. A step is a load, which waits for no other step, and a shift. The states say what is wanted next; after the first
- * byte E0, ED, F0 or F4 the second is bounded more narrowly (RFC 3629 section 4). */
+/* A machine whose states are places in a word: the word of a byte has, at the place of each state, the place of the
+ * next one. A step is a load, which waits for no other step, and a shift. The states say what is wanted next; behind
+ * E0, ED, F0 and F4 the second byte is bounded more narrowly (RFC 3629 section 4). */
 enum {
     START = 0,
     ONE = 6,       /* one more of 80 to BF */

@@ -98,7 +98,8 @@ cv_ws_head_read(cv_ws_parser_t *parser, const uint8_t *bytes, size_t len)
         return error;
     }
     uint64_t length = bytes[1] & LENGTH;
-    unsigned more = length < IN_TWO ? 0 : length == IN_TWO ? 2 : 8;
+    unsigned long_form = length == IN_EIGHT ? 8 : 2;
+    unsigned more = length < IN_TWO ? 0 : long_form;
     if (len < START + more + KEY) {
         return 0;
     }

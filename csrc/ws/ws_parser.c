@@ -4,19 +4,19 @@
 #include <string.h>
 
 void
-cv_ws_parser_init(cv_ws_parser_t *parser, cv_ws_parser_rules_t *rules, bool deflate, bool keeps_context)
+cv_ws_parser_init(cv_ws_parser_t *parser, cv_ws_parser_rules_t *rules, const cv_deflate_terms_t *terms)
 {
-    *parser = (cv_ws_parser_t){.rules = rules, .deflate = deflate, .keeps_context = keeps_context};
+    *parser = (cv_ws_parser_t){.rules = rules, .deflate = terms->agreed};
+    if (terms->agreed && terms->client_context) {
+        parser->context_bits = terms->client_bits;
+    }
     cv_buffer_init(&parser->message);
 }
 
 void
 cv_ws_parser_deinit(cv_ws_parser_t *parser)
 {
-    if (parser->inflater != NULL) {
-        cv_inflaters_give_back(&parser->rules->inflaters, parser->inflater);
-        parser->inflater = NULL;
-    }
+    cv_ws_inflater_drop(parser);
     cv_buffer_deinit(&parser->message);
 }
 

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "ws/deflate_offer.h"
 #include "ws/inflater.h"
 #include "ws/utf8.h"
 #include "ws/ws_frame.h"
@@ -64,13 +65,14 @@ typedef struct {
     uint8_t message_opcode;   /* of the message under way; 0: none */
     cv_utf8_t utf8;
     bool deflate;             /* permessage-deflate was agreed on */
-    bool keeps_context;       /* ... and the client keeps its context */
+    uint8_t context_bits;     /* ... and the client keeps a context of so large a window; 0: none */
     bool compressed;          /* the message under way is */
     bool in_payload;          /* the frame's head is complete */
     bool final;               /* the frame under way is its message's last */
 } cv_ws_parser_t;
 
-void cv_ws_parser_init(cv_ws_parser_t *parser, cv_ws_parser_rules_t *rules, bool deflate, bool keeps_context);
+/* `terms` are read here only. */
+void cv_ws_parser_init(cv_ws_parser_t *parser, cv_ws_parser_rules_t *rules, const cv_deflate_terms_t *terms);
 void cv_ws_parser_deinit(cv_ws_parser_t *parser);
 
 /* Takes bytes, which it may change, up to the end of the next message or control frame. *out_used says how many.

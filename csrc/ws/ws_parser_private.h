@@ -26,4 +26,7 @@ int cv_ws_head_read(cv_ws_parser_t *parser, const uint8_t *bytes, size_t len);
  * in_payload another frame follows. */
 int cv_ws_payload_take(cv_ws_parser_t *parser, char *data, size_t len, size_t *out_used, cv_ws_event_t *out);
 
+/* Gives back the inflater, if there is one. */
+void cv_ws_inflater_drop(cv_ws_parser_t *parser);
+
 #endif

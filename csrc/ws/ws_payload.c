@@ -6,7 +6,10 @@
 
 #include "ws/mask.h"
 
-enum { CODE = 2 }; /* bytes of a close frame's status code */
+enum {
+    CODE = 2,         /* bytes of a close frame's status code */
+    ROOM_LEAST = 512, /* of a message that is put together */
+};
 
 /* Section 5.5.1: nothing, or a code, or a code and a reason in UTF-8. */
 static int
@@ -37,12 +40,30 @@ end_control(cv_ws_parser_t *parser, const char *data, size_t len, cv_ws_event_t 
     return parser->opcode == CV_WS_CLOSE ? read_close(out) : 1;
 }
 
-/* Unmasks bytes to the end of the message. A length that is only declared is given no memory. */
+/* Sees that the message has room for bytes that came: twice what it has, but not for more than the last frame brings.
+ * What is only declared gets no memory. */
+static int
+make_room(cv_ws_parser_t *parser, size_t len)
+{
+    cv_buffer_t *message = &parser->message;
+    if (len <= message->cap - message->len) {
+        return 0;
+    }
+    size_t need = message->len + len, room = message->cap * 2;
+    room = room < ROOM_LEAST ? ROOM_LEAST : room;
+    room = room < need ? need : room;
+    if (parser->final && room - message->len > parser->left) {
+        room = message->len + (size_t)parser->left;
+    }
+    return cv_buffer_grow_to(message, room);
+}
+
+/* Unmasks bytes to the end of the message. */
 static int
 append_unmasked(cv_ws_parser_t *parser, const char *data, size_t len)
 {
     cv_buffer_t *message = &parser->message;
-    int rc = cv_buffer_reserve(message, len);
+    int rc = make_room(parser, len);
     if (rc == 0 && len > 0) {
         cv_ws_unmask(message->data + message->len, data, len, parser->key, parser->at);
         message->len += len;
@@ -93,7 +114,10 @@ check_text(cv_ws_parser_t *parser, const char *data, size_t len)
 static int
 error_of_inflater(int rc)
 {
-    return rc == CV_INFLATE_EDATA ? CV_WS_EDEFLATE : rc == CV_INFLATE_ESIZE ? CV_WS_ESIZE : rc;
+    if (rc == CV_INFLATE_EDATA) {
+        return CV_WS_EDEFLATE;
+    }
+    return rc == CV_INFLATE_ESIZE ? CV_WS_ESIZE : rc;
 }
 
 /* Inflates a piece of the message, or ends it when `data` is NULL. What came out before an error is looked at first, so
@@ -110,17 +134,37 @@ inflate_piece(cv_ws_parser_t *parser, const char *data, size_t len)
     return error != 0 ? error : error_of_inflater(rc);
 }
 
+/* One of the pool's for a message, or one of its own for good. */
+static bool
+take_inflater(cv_ws_parser_t *parser)
+{
+    unsigned bits = parser->context_bits;
+    parser->inflater = bits != 0 ? cv_inflater_new(bits) : cv_inflaters_take(&parser->rules->inflaters);
+    return parser->inflater != NULL;
+}
+
+void
+cv_ws_inflater_drop(cv_ws_parser_t *parser)
+{
+    if (parser->inflater == NULL) {
+        return;
+    }
+    if (parser->context_bits != 0) {
+        cv_inflater_free(parser->inflater);
+    } else {
+        cv_inflaters_give_back(&parser->rules->inflaters, parser->inflater);
+    }
+    parser->inflater = NULL;
+}
+
 static int
 take_compressed(cv_ws_parser_t *parser, char *data, size_t len, bool ends)
 {
     if (len == 0 && !ends) {
         return 0;
     }
-    if (parser->inflater == NULL) {
-        parser->inflater = cv_inflaters_take(&parser->rules->inflaters);
-        if (parser->inflater == NULL) {
-            return -ENOMEM;
-        }
+    if (parser->inflater == NULL && !take_inflater(parser)) {
+        return -ENOMEM;
     }
     cv_ws_unmask(data, data, len, parser->key, parser->at);
     int rc = len > 0 ? inflate_piece(parser, data, len) : 0;
@@ -128,9 +172,8 @@ take_compressed(cv_ws_parser_t *parser, char *data, size_t len, bool ends)
         return rc;
     }
     rc = inflate_piece(parser, NULL, 0);
-    if (!parser->keeps_context) {
-        cv_inflaters_give_back(&parser->rules->inflaters, parser->inflater);
-        parser->inflater = NULL;
+    if (parser->context_bits == 0) {
+        cv_ws_inflater_drop(parser);
     }
     return rc;
 }

@@ -79,6 +79,32 @@ def proxies() -> Iterator[bytes]:
             yield bytes([options | is_rfc_7239]) + b",".join(values)
 
 
+def ws() -> Iterator[bytes]:
+    """Give the scripts below, plain and with each way to compress, and as bytes of a client."""
+    for frames in FRAMES:
+        made = b"".join(bytes([first, len(data)]) + data for first, data in frames)
+        wire = b"".join(masked_frame(first, data) for first, data in frames)
+        for more in (0, 1, 2, 3, WS_DEFLATE, WS_DEFLATE | WS_CONTEXT, WS_DEFLATE | 2):
+            yield bytes([WS_FRAMES | more, 2, 2, 4]) + made
+            yield bytes([more, 1, 6]) + wire
+            for memory in range(4):
+                yield bytes([WS_FRAMES | WS_NO_MEMORY | more | memory << 6, 0]) + made
+    for length in (
+        b"\xfe\0\x7e",
+        b"\xfe\0\1",
+        b"\xff" + bytes(5) + b"\1\0\0",
+        b"\xff" + 8 * b"\xff",
+    ):
+        yield bytes([0, 0, 0x82]) + length + b"mask" + 126 * b"x"
+
+
+def masked_frame(first: int, data: bytes) -> bytes:
+    """Make a frame as clients send it, of less than 126 bytes."""
+    key = b"\x37\xfa\x21\x3d"
+    masked = bytes(byte ^ key[i % 4] for i, byte in enumerate(data))
+    return bytes([first, 0x80 | len(data)]) + key + masked
+
+
 HALF_CLOSE, READ_LOW, WRITE_LOW, READ_PIECES, SCRIPT_ANSWERS, CUTS = 1, 2, 4, 8, 64, 128
 BODY_LIMIT, BODY_RATE, REQUEST_LIMIT, CONN_LIMIT = 1 << 8, 1 << 9, 1 << 10, 1 << 11
 BODY_ROOM, HAS_PREAMBLES = 1 << 14, 1 << 15
@@ -183,9 +209,33 @@ TOLD = (
     (b'for="1.2.3.4"x, for=1 a=2, =', b"for=, for"),
 )
 
+WS_DEFLATE, WS_CONTEXT, WS_FRAMES, WS_NO_MEMORY = 4, 8, 16, 32
+"""Options, as fuzz_ws.c calls them."""
+
+FRAMES = (
+    ((0x81, b"text"), (0x82, b"\xff"), (0x89, b"ping"), (0x8A, b""), (0x88, b"\x03\xe8bye")),
+    ((0x01, b"\xe2"), (0x89, b"x"), (0x00, b"\x82"), (0x80, b"\xac"), (0x88, b"")),
+    ((0x02, b"0123456789"), (0x80, b"0"), (0x81, b"\xc3\xa4\xf0\x9f\x98\x80")),
+    ((0xC1, b"\xf2\x48\xcd\xc9\xc9\x07\0"), (0xC1, b"\xf2\0\x11\0\0"), (0x81, b"\xff")),
+    ((0x41, b"\xf2\x48\xcd"), (0x89, b"in"), (0x00, b""), (0x80, b"\xc9\xc9\x07\0")),
+    ((0xC2, b"\0\5\0\xfa\xffHello\0"), (0x42, b"\0\1\0\xfe\xffa"), (0x80, b"\0")),
+    ((0xC1, b"\0\2\0\xfd\xff\xc3a\0"), (0x88, b"\x03\xed")),
+    ((0xC2, b"\xf3\x48\xcd\xc9\xc9\x07\0\0"), (0x88, b"\x03\xe8\xff")),
+    ((0xC2, b"\x0a\x03\x00" + 20 * b"\0"), (0x88, b"\3")),
+    ((0x01, b"a"), (0x01, b"b")),
+    ((0x80, b"a"),),
+    ((0x83, b""),),
+    ((0xF1, b""),),
+    ((0x09, b""),),
+    ((0xC9, b""),),
+    ((0x8B, b"x"), (0x82, 125 * b"y")),
+)
+"""Frames of a client: the first byte, and the payload."""
+
 SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
     "parser": parser,
     "writer": writer,
     "conn": conn,
     "proxies": proxies,
+    "ws": ws,
 }
