@@ -191,7 +191,8 @@ write_plain(CycleObject *cycle, unsigned status)
     cv_access_log_t *log = cycle->service->access_log;
     if (log != NULL) {
         char room[CV_CLIENT_TEXT];
-        cv_access_log_line(log, cv_client_text(&cycle->exchange, room), method_of(cycle), span_of_bytes(cycle->raw_path),
+        cv_span_t client = cv_client_text(&cycle->exchange, room);
+        cv_access_log_line(log, client, method_of(cycle), span_of_bytes(cycle->raw_path),
                            span_of_bytes(cycle->query), cycle->is_http_1_1 ? 1 : 0, status);
         return;
     }

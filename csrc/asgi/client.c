@@ -23,7 +23,7 @@ has_fields(const cv_h1_head_t *head)
     return false;
 }
 
-/* A proxy may name the scheme of its own request, http, or that of the WebSocket which it carries. */
+/* A proxy may name the scheme of its own request, http, or that of the WebSocket that it carries. */
 static PyObject *
 websocket_scheme(const cv_names_t *names, cv_span_t scheme)
 {

@@ -3,8 +3,8 @@
  * A connection that is, or is about to be, a WebSocket (RFC 6455): the handshake is a request like any other until it
  * is accepted; from then on frames come in and go out, in both directions at once.
  *
- * The walk: on_websocket (a correct handshake is open) -> an ordinary answer, or cv_conn_ws_respond, cv_conn_ws_field …,
- * cv_conn_ws_open -> on_message … -> on_ws_end (no more messages) -> on_gone.
+ * The walk: on_websocket (a correct handshake is open) -> an ordinary answer, or cv_conn_ws_respond, cv_conn_ws_field
+ * and so on, cv_conn_ws_open -> on_message, many times -> on_ws_end (no more messages) -> on_gone.
  *
  * Owns:    the parser, the compression, what is known of pings; from the handshake until the connection is freed.
  * Thread:  loop thread; callbacks as in conn.h.

@@ -63,7 +63,8 @@ make_dicts(cv_service_t *service, const char *asgi_version, PyObject *state)
 {
     const cv_names_t *names = &service->state->names;
     service->lifespan_state = state == Py_None ? PyDict_New() : Py_NewRef(state);
-    if (service->lifespan_state == NULL || cv_lent_init(&service->asgi, make_asgi(names, asgi_version, names->spec_2_3)) < 0
+    if (service->lifespan_state == NULL
+        || cv_lent_init(&service->asgi, make_asgi(names, asgi_version, names->spec_2_3)) < 0
         || cv_lent_init(&service->websocket_asgi, make_asgi(names, asgi_version, names->spec_2_4)) < 0
         || cv_extensions_init(&service->extensions, names) < 0) {
         return -1;
