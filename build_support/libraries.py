@@ -1,4 +1,4 @@
-"""libuv and llhttp: built statically from their pinned sources, or the system's."""
+"""libuv and llhttp, built statically from their pinned sources, or the system's; and zlib, always the system's."""
 
 from __future__ import annotations
 
@@ -26,6 +26,14 @@ class Library:
     includes: list[str] = field(default_factory=list)
     objects: list[str] = field(default_factory=list)
     link_flags: list[str] = field(default_factory=list)
+
+    def with_(self, other: Library) -> Library:
+        """Both of them."""
+        return Library(
+            includes=[*self.includes, *other.includes],
+            objects=[*self.objects, *other.objects],
+            link_flags=[*self.link_flags, *other.link_flags],
+        )
 
 
 _UV_COMMON = """
@@ -142,22 +150,37 @@ def _ask_pkg_config(name: str) -> Library | None:
     return Library(includes=answers[0], link_flags=answers[1])
 
 
+def _has_header(cc: Sequence[str], name: str) -> bool:
+    flags = shlex.split(os.environ.get("CPPFLAGS", ""))
+    probe = subprocess.run(
+        [*cc, *flags, "-E", "-x", "c", "-", "-o", os.devnull],
+        input=f"#include <{name}>\n".encode(),
+        stderr=subprocess.DEVNULL,
+    )
+    return probe.returncode == 0
+
+
 def _system_llhttp(cc: Sequence[str]) -> Library:
     found = _ask_pkg_config("libllhttp")
     if found is not None:
         return found
-    flags = shlex.split(os.environ.get("CPPFLAGS", ""))
-    probe = subprocess.run(
-        [*cc, *flags, "-E", "-x", "c", "-", "-o", os.devnull],
-        input=b"#include <llhttp.h>\n",
-        stderr=subprocess.DEVNULL,
-    )
-    if probe.returncode:
+    if not _has_header(cc, "llhttp.h"):
         raise BuildError(
             "CUVEE_BUILD_SYSTEM_LIBS=1, but there is no llhttp.h: install the system's llhttp with "
             "its headers (libllhttp-dev), or unset the variable"
         )
     return Library(link_flags=["-lllhttp"])
+
+
+def _zlib(cc: Sequence[str]) -> Library:
+    """Return the system's zlib (docs/decisions/0073-zlib-of-the-system.md)."""
+    compiler.require(cc)
+    if _has_header(cc, "zlib.h"):
+        return Library(link_flags=["-lz"])
+    found = _ask_pkg_config("zlib")
+    if found is None:
+        raise BuildError("there is no zlib.h; install zlib's headers (zlib1g-dev, or zlib-devel)")
+    return found
 
 
 def _system(cc: Sequence[str]) -> Library:
@@ -168,10 +191,7 @@ def _system(cc: Sequence[str]) -> Library:
             "CUVEE_BUILD_SYSTEM_LIBS=1, but pkg-config finds no libuv: install pkg-config and the "
             "system's libuv with its headers (libuv1-dev), or unset the variable"
         )
-    http = _system_llhttp(cc)
-    return Library(
-        includes=[*uv.includes, *http.includes], link_flags=[*uv.link_flags, *http.link_flags]
-    )
+    return uv.with_(_system_llhttp(cc))
 
 
 def prepare(
@@ -181,6 +201,7 @@ def prepare(
 
     `root` is the folder of setup.py, `work` one for objects and unpacked sources.
     """
+    zlib = _zlib(cc)  # first: it takes no time to see that it is missing
     if switches.system_libs:
-        return _system(cc)
-    return _bundled(root.absolute(), work.absolute(), switches, cc, tuning)
+        return _system(cc).with_(zlib)
+    return _bundled(root.absolute(), work.absolute(), switches, cc, tuning).with_(zlib)

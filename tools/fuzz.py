@@ -33,7 +33,7 @@ from tests.fuzz.seeds import SEEDS  # noqa: E402
 FOLDER = ROOT / "tests" / "fuzz"
 WORK = ROOT / "build" / "fuzz"
 TARGETS = ("parser", "writer", "conn", "proxies")
-LAYERS = ("base", "http", "net", "conn")
+LAYERS = ("base", "http", "ws", "net", "conn")
 COVERED = ("csrc/http", "csrc/conn")
 THRESHOLD = 90  # percent of the lines of each
 LONGEST = 4096  # bytes of an input

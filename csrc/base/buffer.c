@@ -22,6 +22,21 @@ cv_buffer_deinit(cv_buffer_t *buf)
 }
 
 int
+cv_buffer_grow_to(cv_buffer_t *buf, size_t cap)
+{
+    if (cap <= buf->cap) {
+        return 0;
+    }
+    char *data = realloc(buf->data, cap);
+    if (data == NULL) {
+        return -ENOMEM;
+    }
+    buf->data = data;
+    buf->cap = cap;
+    return 0;
+}
+
+int
 cv_buffer_grow(cv_buffer_t *buf, size_t more)
 {
     if (more > SIZE_MAX / 2 - buf->len) {
@@ -32,13 +47,7 @@ cv_buffer_grow(cv_buffer_t *buf, size_t more)
     while (cap < need) {
         cap *= 2;
     }
-    char *data = realloc(buf->data, cap);
-    if (data == NULL) {
-        return -ENOMEM;
-    }
-    buf->data = data;
-    buf->cap = cap;
-    return 0;
+    return cv_buffer_grow_to(buf, cap);
 }
 
 void

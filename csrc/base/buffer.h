@@ -29,6 +29,9 @@ void cv_buffer_deinit(cv_buffer_t *buf);
 /* Takes more memory, so that `more` bytes find room after len. Returns 0 or -ENOMEM. */
 int cv_buffer_grow(cv_buffer_t *buf, size_t more);
 
+/* Makes `cap` bytes its memory, and no more, where it has less. Returns 0 or -ENOMEM. */
+int cv_buffer_grow_to(cv_buffer_t *buf, size_t cap);
+
 /* Makes room for `more` bytes after len. Returns 0 or -ENOMEM. */
 static inline int
 cv_buffer_reserve(cv_buffer_t *buf, size_t more)

@@ -6,6 +6,7 @@
  * server says so for both sides, which it may (sections 7.1.1.1 and 7.1.1.2).
  *
  * Owns:    nothing.
+ * Borrows: the field's value, while it is looked through.
  * Thread:  any.
  * Errors:  none.
  */
@@ -31,6 +32,7 @@ typedef struct {
 typedef struct {
     bool agreed;
     bool server_context, client_context; /* kept between messages */
+    bool names_server_bits;              /* the answer has server_max_window_bits: asked for, or fewer than 15 */
     bool names_client_bits;              /* the answer has client_max_window_bits, which the client offered */
     uint8_t server_bits, client_bits;    /* 8 to 15 */
 } cv_deflate_terms_t;
@@ -38,7 +40,8 @@ typedef struct {
 enum { CV_DEFLATE_ANSWER_MAX = 160 };
 
 /* Looks through the value of one Sec-WebSocket-Extensions field for the first offer that can be taken. False: there is
- * none. An offer that breaks a rule (an unknown, repeated or malformed parameter) is passed over. */
+ * none, and nothing is agreed. One that breaks a rule (an unknown, repeated or malformed parameter) is passed over.
+ * Several fields count as one list, so the caller goes through them in their order until one is true. */
 bool cv_deflate_negotiate(cv_span_t offers, const cv_deflate_rules_t *rules, cv_deflate_terms_t *out);
 
 /* Writes the value of the answer's field. Returns its length. */

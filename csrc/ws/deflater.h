@@ -3,6 +3,8 @@
  * Deflating messages (RFC 7692 section 7.2.1). A message is compressed in one go, so that without a kept context one
  * deflater for each size of window does for all connections.
  *
+ * zlib makes no raw DEFLATE for a window of 8 bits: there, messages have codes and no references, which fit into any.
+ *
  * Owns:    zlib's state.
  * Thread:  loop thread.
  * Errors:  -ENOMEM.
@@ -15,7 +17,8 @@
 
 #include "base/buffer.h"
 
-enum { CV_DEFLATE_BITS_LEAST = 8, CV_DEFLATE_BITS_MOST = 15 };
+enum { CV_DEFLATE_BITS_LEAST = 8,
+       CV_DEFLATE_BITS_MOST = 15 };
 
 typedef struct cv_deflater cv_deflater_t;
 
@@ -36,7 +39,8 @@ cv_deflater_t *cv_deflater_new(unsigned level, unsigned bits);
 void cv_deflater_free(cv_deflater_t *deflater);
 
 /* Compresses one message and appends it to `out`, without the four bytes at its end that the receiver knows. With
- * `keeps_context` the next message may refer to this one. After an error `out` has what it had before. */
+ * `keeps_context` the next message may refer to this one. After an error `out` has what it had before, and the deflater
+ * has no context. */
 int cv_deflater_run(cv_deflater_t *deflater, const char *data, size_t len, bool keeps_context, cv_buffer_t *out);
 
 #endif

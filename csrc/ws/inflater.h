@@ -36,10 +36,19 @@ void cv_inflaters_deinit(cv_inflaters_t *pool);
 cv_inflater_t *cv_inflaters_take(cv_inflaters_t *pool);
 void cv_inflaters_give_back(cv_inflaters_t *pool, cv_inflater_t *inflater);
 
-/* Inflates a piece of a message, and appends what it gives to `out`, which may come to have `limit` bytes. */
+/* One of a connection's own, which keeps its context, for a peer that refers back `bits` of window (8 to 15) at most.
+ * NULL without memory. */
+cv_inflater_t *cv_inflater_new(unsigned bits);
+void cv_inflater_free(cv_inflater_t *inflater);
+
+/* Inflates a piece of a message, and appends what it gives to `out`, which may come to have `limit` bytes: that many
+ * are no error, and no memory is taken for more. After an error `out` may have a part of the output, and the inflater
+ * is good for giving back and freeing only. */
 int cv_inflater_feed(cv_inflater_t *inflater, const char *data, size_t len, cv_buffer_t *out, uint64_t limit);
 
-/* Ends a message: as cv_inflater_feed with the four bytes that the sender left out. */
+/* Ends a message: as cv_inflater_feed with the four bytes that the sender left out. CV_INFLATE_EDATA where they are not
+ * its end. A message of no bytes, and one that ends with a final block without the byte that belongs behind it (section
+ * 7.2.3.4), are taken as they are. */
 int cv_inflater_end(cv_inflater_t *inflater, cv_buffer_t *out, uint64_t limit);
 
 #endif
