@@ -48,7 +48,9 @@ $(VENV)/.venv-made:
 	@sh tools/make_venv.sh "$(PYTHON)" "$(VENV)"
 	@touch $@
 
+# Where zlib's header can't be installed, the build says what is missing.
 $(VENV)/.build-tools: requirements/build.txt $(VENV)/.venv-made
+	@echo '#include <zlib.h>' | $${CC:-cc} $$CPPFLAGS -E - >/dev/null 2>&1 || sh tools/system_tools.sh zlib1g-dev || true
 	@$(BIN)/python -m pip install -qq -r requirements/build.txt
 	@touch $@
 

@@ -25,7 +25,7 @@ from build_support.tuning import PLAIN, Tuning, link_time  # noqa: E402
 
 
 class BuildCore(build_ext):
-    """Compiles csrc/ in parallel, only what has changed, and links libuv and llhttp into it."""
+    """Compiles csrc/ in parallel, only what has changed, and links libuv, llhttp and zlib."""
 
     def finalize_options(self) -> None:
         """Keep the objects of each kind of build apart."""

@@ -27,6 +27,14 @@ class Library:
     objects: list[str] = field(default_factory=list)
     link_flags: list[str] = field(default_factory=list)
 
+    def with_(self, other: Library) -> Library:
+        """Both of them."""
+        return Library(
+            includes=[*self.includes, *other.includes],
+            objects=[*self.objects, *other.objects],
+            link_flags=[*self.link_flags, *other.link_flags],
+        )
+
 
 _UV_COMMON = """
     fs-poll idna inet random strscpy strtok thread-common threadpool timer uv-common
@@ -183,10 +191,7 @@ def _system(cc: Sequence[str]) -> Library:
             "CUVEE_BUILD_SYSTEM_LIBS=1, but pkg-config finds no libuv: install pkg-config and the "
             "system's libuv with its headers (libuv1-dev), or unset the variable"
         )
-    http = _system_llhttp(cc)
-    return Library(
-        includes=[*uv.includes, *http.includes], link_flags=[*uv.link_flags, *http.link_flags]
-    )
+    return uv.with_(_system_llhttp(cc))
 
 
 def prepare(
@@ -198,9 +203,5 @@ def prepare(
     """
     zlib = _zlib(cc)  # first: it takes no time to see that it is missing
     if switches.system_libs:
-        found = _system(cc)
-    else:
-        found = _bundled(root.absolute(), work.absolute(), switches, cc, tuning)
-    found.includes += zlib.includes
-    found.link_flags += zlib.link_flags
-    return found
+        return _system(cc).with_(zlib)
+    return _bundled(root.absolute(), work.absolute(), switches, cc, tuning).with_(zlib)

@@ -1,6 +1,6 @@
 """Build and run the C units: every test_*.c under tests/c/ is one program.
 
-Each is linked with libuv, llhttp and what stands below py/ in csrc/, compiled without Python. A
+Each is linked with libuv, llhttp, zlib and what stands below py/ in csrc/, compiled without Python. A
 test may include the .c file that it tests, to reach its static functions: the linker then leaves
 that file's object out. The build switches of setup.py hold here too, assertions are always on.
 

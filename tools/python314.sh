@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 cache=${CUVEE_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/cuvee}
 root=$cache/debian-sid
-packages=python3,python3-dev,python3-venv,python3-dbg,libpython3.14-testsuite,gcc,libc6-dev,make,pkg-config,procps
+packages=python3,python3-dev,python3-venv,python3-dbg,libpython3.14-testsuite,gcc,libc6-dev,zlib1g-dev,make,pkg-config,procps
 
 skip() {
     echo "Python 3.14: skipped: $*"

@@ -7,7 +7,11 @@
 enum { BITS_MOST = 15 };
 
 /* The parameters of permessage-deflate (RFC 7692 section 7.1). */
-enum { SERVER_NO_CONTEXT, CLIENT_NO_CONTEXT, SERVER_BITS, CLIENT_BITS, PARAM_COUNT };
+enum { SERVER_NO_CONTEXT,
+       CLIENT_NO_CONTEXT,
+       SERVER_BITS,
+       CLIENT_BITS,
+       PARAM_COUNT };
 
 static const char *const param_names[PARAM_COUNT] = {
     "server_no_context_takeover",

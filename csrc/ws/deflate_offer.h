@@ -40,7 +40,7 @@ typedef struct {
 enum { CV_DEFLATE_ANSWER_MAX = 160 };
 
 /* Looks through the value of one Sec-WebSocket-Extensions field for the first offer that can be taken. False: there is
- * none, and nothing is agreed. An offer that breaks a rule (an unknown, repeated or malformed parameter) is passed over.
+ * none, and nothing is agreed. One that breaks a rule (an unknown, repeated or malformed parameter) is passed over.
  * Several fields count as one list, so the caller goes through them in their order until one is true. */
 bool cv_deflate_negotiate(cv_span_t offers, const cv_deflate_rules_t *rules, cv_deflate_terms_t *out);
 

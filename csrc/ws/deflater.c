@@ -7,9 +7,10 @@
 #include "ws/zlib_memory.h"
 
 enum {
-    MEMORY_LEVEL = 5, /* 12 KiB of tables, fast to clear (docs/decisions/0073-zlib-of-the-system.md) */
-    TAIL = 4,         /* 00 00 ff ff, which every message would end with */
-    LEAST_ROOM = 64,  /* zlib wants more than 6 bytes, or it may flush twice */
+    MEMORY_LEVEL = 5,      /* 8 KiB to clear for each message (docs/decisions/0073-zlib-of-the-system.md) */
+    TAIL = 4,              /* 00 00 ff ff, which every message would end with */
+    MOST_LIKELY = 1 << 16, /* room that is taken before there is any output */
+    LEAST_ROOM = 64,       /* zlib wants more than 6 bytes, or it may flush twice */
 };
 
 struct cv_deflater {
@@ -113,7 +114,8 @@ cv_deflater_run(cv_deflater_t *deflater, const char *data, size_t len, bool keep
     }
     size_t before = out->len;
     /* Most messages shrink to less than half, and the room doubles for those that don't. */
-    int rc = cv_buffer_reserve(out, len / 2 + LEAST_ROOM);
+    size_t likely = len / 2 < MOST_LIKELY ? len / 2 : MOST_LIKELY;
+    int rc = cv_buffer_reserve(out, likely + LEAST_ROOM);
     rc = rc != 0 ? rc : run(&deflater->stream, data, len, out);
     if (rc != 0 || !keeps_context) {
         deflateReset(&deflater->stream);

@@ -39,8 +39,8 @@ cv_deflater_t *cv_deflater_new(unsigned level, unsigned bits);
 void cv_deflater_free(cv_deflater_t *deflater);
 
 /* Compresses one message and appends it to `out`, without the four bytes at its end that the receiver knows. With
- * `keeps_context` the next message may refer to this one. After an error `out` has what it had before, and the deflater no
- * context. */
+ * `keeps_context` the next message may refer to this one. After an error `out` has what it had before, and the deflater
+ * has no context. */
 int cv_deflater_run(cv_deflater_t *deflater, const char *data, size_t len, bool keeps_context, cv_buffer_t *out);
 
 #endif

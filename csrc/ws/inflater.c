@@ -155,8 +155,8 @@ run(cv_inflater_t *inflater, cv_buffer_t *out, size_t limit)
             return rc;
         }
         if (said == Z_STREAM_END) {
-            /* A final block ends neither the message nor the window (RFC 7692 section 7.2.3.4): what is behind it begins
-             * with the next byte, and may refer to what was before it. */
+            /* A final block ends neither the message nor the window (RFC 7692 section 7.2.3.4): what is behind it
+             * begins with the next byte, and may refer to what was before it. */
             inflateResetKeep(stream);
             inflater->is_clean = stream->avail_in == 0;
         }

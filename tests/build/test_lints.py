@@ -50,6 +50,7 @@ def test_layers_in_order(csrc: Path) -> None:
         ("observe/x.c", "#include <Python.h>\n", "<Python.h> does not belong into observe/"),
         ("http/x.c", "#include <uv.h>\n", "<uv.h> does not belong into http/"),
         ("conn/x.c", "#include <llhttp.h>\n", "<llhttp.h> does not belong into conn/"),
+        ("conn/x.c", "#include <zlib.h>\n", "<zlib.h> does not belong into conn/"),
         ("conn/x.c", '#include "conn.h"\n', "no path from csrc/"),
         ("other/x.c", "", "other/ is no layer"),
         ("x.c", "", "only module.c stands outside"),
