@@ -82,7 +82,6 @@ begin_data(cv_ws_parser_t *parser, unsigned first, uint64_t length)
     if (parser->message_opcode == 0) {
         parser->message_opcode = first & OPCODE;
         parser->compressed = (first & COMPRESSED) != 0;
-        parser->utf8 = 0;
     }
     return !parser->compressed && length > max_size - parser->message.len ? CV_WS_ESIZE : 0;
 }

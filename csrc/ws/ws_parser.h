@@ -63,7 +63,7 @@ typedef struct {
     uint8_t head_len;
     uint8_t opcode;           /* of the frame under way */
     uint8_t message_opcode;   /* of the message under way; 0: none */
-    cv_utf8_t utf8;
+    cv_utf8_t utf8;           /* of the text under way; complete between two messages */
     bool deflate;             /* permessage-deflate was agreed on */
     uint8_t context_bits;     /* ... and the client keeps a context of so large a window; 0: none */
     bool compressed;          /* the message under way is */

@@ -144,6 +144,17 @@ TEST(one_wrong_byte_anywhere_is_seen)
     }
 }
 
+TEST(ascii_does_not_go_on_with_a_character)
+{
+    char text[ROOM];
+    memset(text, 'a', sizeof(text));
+    for (size_t len = 1; len <= sizeof(text); len++) {
+        cv_utf8_t state = 0;
+        CHECK(cv_utf8_feed(&state, "\xe2\x82", 2));
+        CHECK(!cv_utf8_feed(&state, text, len));
+    }
+}
+
 TEST(what_is_wrong_stays_so)
 {
     cv_utf8_t state = 0;
@@ -169,6 +180,7 @@ main(void)
     RUN(every_two_bytes);
     RUN(text_is_text_wherever_it_is_cut);
     RUN(one_wrong_byte_anywhere_is_seen);
+    RUN(ascii_does_not_go_on_with_a_character);
     RUN(what_is_wrong_stays_so);
     RUN(nothing_changes_nothing);
     return cv_test_end();

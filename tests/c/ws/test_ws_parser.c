@@ -357,6 +357,42 @@ TEST(memory_is_given_back_by_the_call_behind_the_event)
     cv_inflaters_deinit(&rules.inflaters);
 }
 
+TEST(a_message_gets_no_room_behind_its_end)
+{
+    cv_ws_parser_rules_t rules = {.max_size = 10000};
+    cv_ws_parser_t parser;
+    cv_ws_event_t event;
+    size_t used;
+    char bytes[5000] = {0};
+    cv_inflaters_init(&rules.inflaters);
+    cv_ws_parser_init(&parser, &rules, &(cv_deflate_terms_t){.agreed = false});
+    ws_put_frame(&wire, BINARY, bytes, sizeof(bytes));
+    CHECK_EQ(cv_ws_parser_feed(&parser, wire.data, 3000, &used, &event), 0);
+    CHECK(parser.message.cap >= 2990 && parser.message.cap < 3100);
+    CHECK_EQ(cv_ws_parser_feed(&parser, wire.data + 3000, wire.len - 3000, &used, &event), 1);
+    CHECK_EQ(parser.message.cap, sizeof(bytes));
+    cv_ws_parser_deinit(&parser);
+    cv_inflaters_deinit(&rules.inflaters);
+    cv_buffer_deinit(&wire);
+}
+
+TEST(an_empty_fragment_takes_no_inflater)
+{
+    cv_ws_parser_rules_t rules = {.max_size = 100};
+    cv_ws_parser_t parser;
+    cv_ws_event_t event;
+    size_t used;
+    cv_inflaters_init(&rules.inflaters);
+    cv_ws_parser_init(&parser, &rules, &(cv_deflate_terms_t){.agreed = true});
+    frame(TEXT_OPEN | RSV1, "");
+    frame(GOES_ON, "");
+    CHECK_EQ(cv_ws_parser_feed(&parser, wire.data, wire.len, &used, &event), 0);
+    CHECK(parser.compressed && parser.inflater == NULL);
+    cv_ws_parser_deinit(&parser);
+    cv_inflaters_deinit(&rules.inflaters);
+    cv_buffer_deinit(&wire);
+}
+
 TEST(no_bytes_are_no_event)
 {
     cv_ws_parser_rules_t rules = {.max_size = 100};
@@ -418,6 +454,8 @@ main(void)
     RUN(a_close_that_is_wrong);
     RUN(a_whole_message_lies_where_it_came);
     RUN(memory_is_given_back_by_the_call_behind_the_event);
+    RUN(a_message_gets_no_room_behind_its_end);
+    RUN(an_empty_fragment_takes_no_inflater);
     RUN(no_bytes_are_no_event);
     RUN(every_error_has_a_code_and_a_rule);
     return cv_test_end();
