@@ -78,7 +78,7 @@ class Config:
         ws_ping_interval: float | None = 20.0,
         ws_ping_timeout: float | None = 20.0,
         ws_per_message_deflate: bool = True,
-        ws_deflate_level: int = 1,
+        ws_deflate_level: int = 3,
         ws_deflate_window: int = 12,
         ws_deflate_threshold: int = 128,
         ws_deflate_context: bool = False,

@@ -222,7 +222,6 @@ def test_documented_defaults_are_the_real_ones() -> None:
             "--app-dir": "the current directory",
             "--forwarded-allow-ips": "`$FORWARDED_ALLOW_IPS`, or `127.0.0.1,::1`",
             "--ssl-cert-reqs": "`0`",
-            "--ws-deflate-level": "`1`",
         }
         assert documented == special.get(option, shown), option
 

@@ -55,7 +55,7 @@ OPTIONS = {
     "--ws-ping-interval": "20.0",
     "--ws-ping-timeout": "20.0",
     "--ws-per-message-deflate": "on",
-    "--ws-deflate-level": "1",
+    "--ws-deflate-level": "3",
     "--ws-deflate-window": "12",
     "--ws-deflate-threshold": "128",
     "--ws-deflate-context": None,

@@ -8,7 +8,16 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from cuvee._core import ClientDisconnected as ClientDisconnected
+from cuvee._core import ClientDisconnected
+
+__all__ = [
+    "ClientDisconnected",
+    "get_client_addr",
+    "get_local_addr",
+    "get_path_with_query_string",
+    "get_remote_addr",
+    "is_ssl",
+]
 
 
 def get_remote_addr(transport: asyncio.Transport) -> tuple[str, int] | None:

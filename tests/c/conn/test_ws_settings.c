@@ -37,7 +37,7 @@ TEST(what_uvicorn_does_not_have)
     CHECK_EQ(settings.close_timeout, 10000);
     CHECK(!settings.deflate.context);
     CHECK_EQ(settings.deflate.window, 12);
-    CHECK_EQ(settings.deflate.level, 1);
+    CHECK_EQ(settings.deflate.level, 3);
     CHECK_EQ(settings.deflate.threshold, 128);
 }
 
