@@ -19,7 +19,8 @@ typedef struct {
 static const field_t no_fields[] = {{NULL, NULL}};
 static const field_t retry_fields[] = {{"retry-after", "1"}, {NULL, NULL}};
 static const field_t method_fields[] = {{"allow", "GET"}, {NULL, NULL}}; /* RFC 9110 section 15.5.6 */
-static const field_t upgrade_fields[] = {                                 /* section 15.5.22; RFC 6455 section 4.4 */
+static const field_t upgrade_fields[] = {
+    /* section 15.5.22; RFC 6455 section 4.4 */
     {"upgrade", "websocket"},
     {"sec-websocket-version", "13"},
     {NULL, NULL},
