@@ -20,7 +20,9 @@ _COLUMNS = {
     "p50_us": "p50 µs",
     "p90_us": "p90 µs",
     "p99_us": "p99 µs",
+    "p999_us": "p99.9 µs",
     "max_us": "max µs",
+    "client_cpu_us": "client µs",
     "instructions": "instr.",
 }
 

@@ -21,6 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import costs, load, report, results_file, rounds, servers
 from benchmarks.works import WORKS
 
+_PROGRAMS = {"wrk": "wrk", "h2load": "h2load", "h2load-counted": "h2load"}
+"""Which of the works need a program that has to be there."""
 FRAMEWORKS = ("fastapi", "pydantic", "starlette", "django")
 
 
@@ -38,8 +40,10 @@ def main() -> int:
     os.sched_setaffinity(0, {options.load_core})
     servers.allow_many_connections()
     try:
-        load.require("wrk")
-        load.require("h2load")
+        for program in sorted(
+            {_PROGRAMS.get(WORKS[name].maker, "") for name in options.work} - {""}
+        ):
+            load.require(program)
         machine = report.machine(
             conditions.python, _packages(conditions), conditions.rounds, conditions.seconds
         )

@@ -23,6 +23,7 @@ PROGRAMS = {
     "event_clients": ("event_clients.c", "client.c"),
     "uploader": ("uploader.c", "client.c"),
     "asker": ("asker.c", "client.c"),
+    "websocket_clients": ("websocket_clients.c", "websocket.c", "histogram.c", "client.c"),
 }
 _FLAGS = ("-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-D_GNU_SOURCE")
 

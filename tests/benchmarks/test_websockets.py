@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: MIT
+"""The WebSocket clients of the benchmarks send what they say, and overlook nothing that comes back wrong."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import pytest
+
+from benchmarks.servers import ServerError
+from benchmarks.websocket_clients import Clients, Talk
+
+RESPONSE = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+)
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+
+Message = tuple[int, bytes]
+Reply = Callable[[int, bytes], bytes]
+
+
+def frame(opcode: int, payload: bytes, first: int = 0x80) -> bytes:
+    """A frame of a server; `first` has the bits of its first byte, FIN among them."""
+    if len(payload) < 126:
+        length = bytes([len(payload)])
+    elif len(payload) < 65536:
+        length = struct.pack("!BH", 126, len(payload))
+    else:
+        length = struct.pack("!BQ", 127, len(payload))
+    return bytes([first | opcode]) + length + payload
+
+
+def echo(opcode: int, payload: bytes) -> bytes:
+    return frame(opcode, payload)
+
+
+def read_frame(file: BinaryIO) -> Message:
+    """A frame of a client, which has to be whole and masked."""
+    first, second = file.read(2)
+    assert first & 0xF0 == 0x80
+    assert second & 0x80
+    length = second & 0x7F
+    if length > 125:
+        size = 2 if length == 126 else 8
+        length = int.from_bytes(file.read(size), "big")
+    mask = file.read(4)
+    assert mask != bytes(4)
+    payload = file.read(length)
+    return first & 0x0F, bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
+
+
+class Server:
+    """Answers every handshake alike, and every message as it is told to."""
+
+    def __init__(self, reply: Reply, response: bytes, greeting: bytes, all_hear: bool) -> None:
+        self.heard: list[Message] = []
+        self._reply = reply
+        self._opening = response + greeting
+        self._all_hear = all_hear
+        self._open: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = self._listener.getsockname()[1]
+        self._threads: list[threading.Thread] = []
+        self._acceptor = threading.Thread(target=self._accept)
+        self._acceptor.start()
+
+    def stop(self) -> None:
+        """Wait for the end of everything."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._acceptor.join()
+        self._listener.close()
+        for thread in self._threads:
+            thread.join()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            thread = threading.Thread(target=self._serve, args=(sock,))
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        with sock, sock.makefile("rb") as file:
+            try:
+                while file.readline() != b"\r\n":
+                    pass
+                self._open.append(sock)
+                sock.sendall(self._opening)
+                self._talk(sock, file)
+            except (ConnectionError, ValueError):
+                pass  # it went without a goodbye, as it does when something is wrong
+
+    def _talk(self, sock: socket.socket, file: BinaryIO) -> None:
+        while True:
+            opcode, payload = read_frame(file)
+            self.heard.append((opcode, payload))
+            if opcode == CLOSE:
+                sock.sendall(frame(CLOSE, payload))
+                return
+            if opcode == PONG:
+                continue
+            answer = self._reply(opcode, payload)
+            if not answer:
+                return
+            for hearer in list(self._open) if self._all_hear else [sock]:
+                hearer.sendall(answer)
+
+
+@contextmanager
+def serving(
+    reply: Reply = echo, response: bytes = RESPONSE, greeting: bytes = b"", all_hear: bool = False
+) -> Iterator[Server]:
+    server = Server(reply, response, greeting, all_hear)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("size", [0, 1, 11, 125, 126, 65535, 65536])
+@pytest.mark.parametrize("text", [True, False])
+def test_what_is_sent_comes_back_and_is_counted(size: int, text: bool) -> None:
+    with serving() as server:
+        with Clients(Talk("echo", 2, size, depth=3, text=text), server.port) as clients:
+            told = clients.count(10)
+            assert clients.count(1)["messages"] == 6
+    assert told["messages"] == 12
+    assert told["bytes"] == 12 * size
+    assert 0 < told["p50_us"] <= told["p90_us"] <= told["p99_us"] <= told["p999_us"]
+    assert told["p999_us"] <= told["max_us"] <= told["seconds"] * 1e6
+    messages = [payload for opcode, payload in server.heard if opcode == (TEXT if text else BINARY)]
+    assert len(messages) == 18
+    assert {len(message) for message in messages} == {size}
+    # Those of other connections and other places in a batch differ, where there is room for that.
+    assert len(set(messages)) == (6 if size > 1 else len(set(messages)))
+    assert [opcode for opcode, _ in server.heard].count(CLOSE) == 2
+
+
+def test_it_goes_on_for_as_long_as_it_is_told_to() -> None:
+    with serving() as server, Clients(Talk("echo", 2), server.port) as clients:
+        told = clients.go_on(0.05)
+    assert told["seconds"] >= 0.05
+    assert told["messages"] > 2
+
+
+def differs(opcode: int, payload: bytes) -> bytes:
+    return frame(opcode, payload[:-1] + bytes([payload[-1] ^ 1]))
+
+
+WRONG: dict[str, tuple[Reply, str]] = {
+    "differs": (differs, "its bytes differ"),
+    "long": (lambda opcode, payload: frame(opcode, payload + b"x"), "opcode 2, 65 bytes"),
+    "short": (lambda opcode, payload: frame(opcode, payload[:-1]), "63 bytes of 64"),
+    "kind": (lambda _, payload: frame(TEXT, payload), "opcode 1"),
+    "twice": (lambda opcode, payload: frame(opcode, payload) * 2, "that nobody sent"),
+    "compressed": (lambda opcode, payload: frame(opcode, payload, 0xC0), "compressed"),
+    "masked": (lambda opcode, _: bytes([0x80 | opcode, 0x80]), "masked"),
+    "closes": (lambda *_: frame(CLOSE, b"\x03\xe8"), "the server closed a connection"),
+    "ends": (lambda *_: b"", "the server closed a connection"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_comes_back_wrong_is_an_error(what: str) -> None:
+    reply, complaint = WRONG[what]
+    with serving(reply) as server, Clients(Talk("echo", 1), server.port) as clients:
+        with pytest.raises(ServerError, match=complaint):
+            clients.count(1)
+
+
+@pytest.mark.parametrize(
+    "response", [b"HTTP/1.1 403 Forbidden\r\n\r\n", RESPONSE.replace(b"s3p", b"S3P")]
+)
+def test_a_handshake_that_fails_is_an_error(response: bytes) -> None:
+    with serving(response=response) as server:
+        with pytest.raises(ServerError, match="refuses the upgrade: HTTP/1.1"):
+            with Clients(Talk("echo", 1), server.port):
+                pass
+
+
+def test_pieces_with_a_ping_between_them_are_one_message() -> None:
+    def reply(opcode: int, payload: bytes) -> bytes:
+        pieces = frame(opcode, payload[:10], 0) + frame(PING, b"there?") + frame(0, b"", 0)
+        return pieces + frame(0, payload[10:])
+
+    with serving(reply) as server:
+        with Clients(Talk("echo", 1, depth=2), server.port) as clients:
+            told = clients.count(2)
+    assert told["messages"] == 2
+    assert told["pings"] == 2
+    assert server.heard.count((PONG, b"there?")) == 2
+
+
+def test_a_broadcast_counts_what_each_gets() -> None:
+    with serving(all_hear=True) as server:
+        with Clients(Talk("broadcast", 5, 100, depth=2), server.port) as clients:
+            told = clients.count(15)
+    assert told["messages"] == 20
+    assert len([one for one in server.heard if one[0] == BINARY]) == 4
+
+
+def test_those_at_rest_answer_pings_and_survive_an_end() -> None:
+    with serving(greeting=frame(PING, b"a") + frame(PING, b"b")) as server:
+        with Clients(Talk("idle", 3), server.port) as clients:
+            told = clients.go_on(0.05)
+    assert told["closed"] == 0
+    assert server.heard.count((PONG, b"a")) == server.heard.count((PONG, b"b")) == 3
+    with serving(greeting=frame(CLOSE, b"")) as server:
+        with Clients(Talk("idle", 3), server.port) as clients:
+            assert clients.go_on(0.05)["closed"] == 3
+
+
+def test_an_offer_that_is_taken_is_counted() -> None:
+    agreed = RESPONSE[:-2] + b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+    with serving(response=agreed) as server:
+        with Clients(Talk("idle", 2, offer=True), server.port) as clients:
+            assert clients.deflated == 2
