@@ -138,7 +138,7 @@ def _timed_round(server: RunningServer, work: Work, conditions: Conditions) -> R
     before = _clock(server)
     load.run(work, server, conditions.seconds, conditions.load_core)
     after = _clock(server)
-    counted = "messages" if work.unit == "event" else "requests"
+    counted = "messages" if work.unit in ("event", "message") else "requests"
     units = (after[counted] - before[counted]) * work.units
     if units <= 0:
         raise ServerError("no request came to its end")

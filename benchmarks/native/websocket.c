@@ -215,8 +215,10 @@ head_wanted(const websocket_t *socket)
         return 2;
     }
     unsigned len = socket->head[1] & 0x7f;
-    return len == 127 ? 10 : len == 126 ? 4
-                                        : 2;
+    if (len < 126) {
+        return 2;
+    }
+    return len == 126 ? 4 : 10;
 }
 
 /* Takes bytes of a frame's head; false if it is not complete. */
@@ -261,9 +263,8 @@ begin_frame(websocket_t *socket)
     if (batch == NULL || socket->answered == batch->depth) {
         client_die("a message came that nobody sent");
     }
-    if (opcode != (socket->message_at > 0 ? CONTINUATION : batch->text ? TEXT
-                                                                       : BINARY)
-        || len > batch->size - socket->message_at) {
+    int first = batch->text ? TEXT : BINARY;
+    if (opcode != (socket->message_at > 0 ? CONTINUATION : first) || len > batch->size - socket->message_at) {
         client_die("a message is not the one that was sent: opcode %d, %llu bytes", opcode, (unsigned long long)len);
     }
 }

@@ -30,9 +30,11 @@ enum {
     PATIENCE = 20,  /* seconds without anything that should come */
 };
 
-typedef enum { ECHO,
-               BROADCAST,
-               IDLE } websocket_mode_t;
+typedef enum {
+    ECHO,
+    BROADCAST,
+    IDLE,
+} websocket_mode_t;
 
 static struct {
     websocket_mode_t mode;

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from typing import BinaryIO
 
 import pytest
 
+from benchmarks import bare_tasks, idle_websockets, rounds
 from benchmarks.servers import ServerError
 from benchmarks.websocket_clients import Clients, Talk
 
@@ -182,7 +185,7 @@ def test_what_comes_back_wrong_is_an_error(what: str) -> None:
 )
 def test_a_handshake_that_fails_is_an_error(response: bytes) -> None:
     with serving(response=response) as server:
-        with pytest.raises(ServerError, match="refuses the upgrade: HTTP/1.1"):
+        with pytest.raises(ServerError, match="refuses the upgrade: HTTP"):
             with Clients(Talk("echo", 1), server.port):
                 pass
 
@@ -224,3 +227,20 @@ def test_an_offer_that_is_taken_is_counted() -> None:
     with serving(response=agreed) as server:
         with Clients(Talk("idle", 2, offer=True), server.port) as clients:
             assert clients.deflated == 2
+
+
+CORE = min(os.sched_getaffinity(0))
+CONDITIONS = rounds.Conditions({}, sys.executable, 1, 1, CORE, CORE)
+
+
+def test_a_bare_task_takes_the_memory_of_its_scope_and_little_more() -> None:
+    row = idle_websockets.bare(CONDITIONS, idle_websockets.Rest(2_000, 0))
+    assert row["failed"] == {}
+    least = sum(map(sys.getsizeof, (scope := bare_tasks.scope_of(1), *scope["headers"])))
+    assert least < row["bytes"] < 4_000
+
+
+def test_bare_tasks_that_do_not_begin_are_a_failure() -> None:
+    conditions = rounds.Conditions({}, "/bin/true", 1, 1, CORE, CORE)
+    row = idle_websockets.bare(conditions, idle_websockets.Rest(10, 0))
+    assert row["failed"] == {"memory": "bare_tasks.py does not begin"}
