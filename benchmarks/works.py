@@ -61,11 +61,13 @@ def _websocket(title: str, app: str, talk: Talk) -> Work:
         f"WebSocket {title}, per message",
         f"chat:{app}",
         b"",
+        path="/broadcast" if talk.mode == "broadcast" else "/",
         connections=talk.connections,
         pipelined=talk.depth,
         maker="websockets",
         unit="message",
         talk=talk,
+        limit=app != "gather",
     )
 
 

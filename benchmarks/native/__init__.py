@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 
 # The files of each program.
 PROGRAMS = {
-    "limit_server": ("limit_server.c", "limit_answers.c"),
+    "limit_server": ("limit_server.c", "limit_answers.c", "limit_messages.c"),
     "event_clients": ("event_clients.c", "client.c"),
     "uploader": ("uploader.c", "client.c"),
     "asker": ("asker.c", "client.c"),

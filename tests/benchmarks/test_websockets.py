@@ -14,15 +14,18 @@ from typing import BinaryIO
 
 import pytest
 
-from benchmarks import bare_tasks, idle_websockets, rounds
+from benchmarks import bare_tasks, idle_websockets, rounds, servers
 from benchmarks.servers import ServerError
 from benchmarks.websocket_clients import Clients, Talk
+from benchmarks.works import WORKS
 
 RESPONSE = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
 )
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+
+CORE = min(os.sched_getaffinity(0))
 
 Message = tuple[int, bytes]
 Reply = Callable[[int, bytes], bytes]
@@ -229,7 +232,34 @@ def test_an_offer_that_is_taken_is_counted() -> None:
             assert clients.deflated == 2
 
 
-CORE = min(os.sched_getaffinity(0))
+@contextmanager
+def limit() -> Iterator[servers.RunningServer]:
+    """The C server of the benchmarks, which every figure is compared with."""
+    command = servers.PEERS["limit"].command(sys.executable, "", access_log=False)
+    server = servers.start("limit", command, CORE)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536, 300_000])
+def test_the_limit_echoes(size: int) -> None:
+    with limit() as server:
+        with Clients(Talk("echo", 3, size, depth=4, text=True), server.port) as clients:
+            assert clients.count(30)["messages"] == 32
+        rounds.check_answer(server, WORKS["hello"])
+        server.check_alive()
+
+
+def test_the_limit_tells_all() -> None:
+    with limit() as server:
+        rounds.check_answer(server, WORKS["broadcast-1k"])
+        with Clients(Talk("broadcast", 20, 1_024), server.port, "/broadcast") as clients:
+            assert clients.count(50)["messages"] == 60
+        server.check_alive()
+
+
 CONDITIONS = rounds.Conditions({}, sys.executable, 1, 1, CORE, CORE)
 
 
