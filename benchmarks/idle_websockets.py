@@ -69,7 +69,7 @@ def of_server(
 
     note("plain", plain)
     note("offered", offered)
-    if "bytes" in row and "bytes" in least:
+    if "bytes" in row and "bytes" in least and not isinstance(peer, servers.Limit):
         row["bytes_above_bare"] = row["bytes"] - least["bytes"]
     return row
 
