@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import socket
 import struct
@@ -10,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO
 
 import pytest
@@ -274,3 +276,40 @@ def test_bare_tasks_that_do_not_begin_are_a_failure() -> None:
     conditions = rounds.Conditions({}, "/bin/true", 1, 1, CORE, CORE)
     row = idle_websockets.bare(conditions, idle_websockets.Rest(10, 0))
     assert row["failed"] == {"memory": "bare_tasks.py does not begin"}
+
+
+def test_the_bare_scope_is_the_one_that_cuvee_gives(tmp_path: Path) -> None:
+    (tmp_path / "scopes.py").write_text(
+        "from chat import accept\n"
+        "async def app(scope, receive, send):\n"
+        "    await accept(scope, receive, send)\n"
+        "    told = {name: value for name, value in scope.items() if name != 'state'}\n"
+        f"    open({str(tmp_path / 'scope')!r}, 'w').write(repr(told))\n"
+        "    await receive()\n"
+    )
+    command = servers.PEERS["cuvee"].command(sys.executable, "scopes:app", access_log=False)
+    command += ["--app-dir", str(tmp_path)]
+    server = servers.start("cuvee", command, CORE)
+    try:
+        with Clients(Talk("idle", 1), server.port) as clients:
+            clients.go_on(0.05)
+        told = ast.literal_eval((tmp_path / "scope").read_text())
+    finally:
+        server.stop()
+    bare = bare_tasks.scope_of(told["client"][1])
+    here = f":{server.port}".encode()
+    bare["headers"] = [(k, v.replace(b":8000", here)) for k, v in bare["headers"]]
+    bare["server"] = ("127.0.0.1", server.port)
+    del bare["state"]
+    assert told == bare
+
+
+def test_websockets_at_rest_have_a_row_of_figures() -> None:
+    rest = idle_websockets.Rest(200, 0.05)
+    bare = idle_websockets.bare(CONDITIONS, rest)
+    row = idle_websockets.of_server("cuvee", servers.PEERS["cuvee"], CONDITIONS, rest, bare)
+    assert row["failed"] == {}
+    assert row["bytes_above_bare"] == row["bytes"] - bare["bytes"]
+    assert row["compressing"] == 200
+    assert row["cpu_percent"] >= 0
+    assert row["pings"] == 0
