@@ -23,7 +23,15 @@ KEEP_ALIVE_SECONDS = 6.0
 
 def private_memory(server: RunningServer) -> int:
     """Bytes that belong to the processes of a server alone: what would be free without them."""
-    return sum(_private(pid) for pid in server.processes())
+    return sum(private_memory_of(pid) for pid in server.processes())
+
+
+def private_memory_of(pid: int) -> int:
+    """Bytes that belong to a process alone."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    # Lines such as "Private_Dirty:      4711 kB".
+    fields = [line.split() for line in rollup.splitlines() if line.startswith("Private_")]
+    return sum(int(field[1]) for field in fields) * 1024
 
 
 def start_to_first_response(command: list[str], core: int, path: str, rounds: int) -> float:
@@ -80,13 +88,6 @@ def syscalls_per_request(server: RunningServer, path: str, connections: int) -> 
     if not totals:
         raise ServerError("strace counted nothing")
     return int(totals[0]) / requests
-
-
-def _private(pid: int) -> int:
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    # Lines such as "Private_Dirty:      4711 kB".
-    fields = [line.split() for line in rollup.splitlines() if line.startswith("Private_")]
-    return sum(int(field[1]) for field in fields) * 1024
 
 
 def _start_once(command: list[str], core: int, path: str) -> float:

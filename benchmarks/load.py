@@ -19,6 +19,7 @@ from typing import Any
 from benchmarks import native
 from benchmarks.pinning import pinned
 from benchmarks.servers import RunningServer
+from benchmarks.websocket_clients import Clients
 from benchmarks.works import Maker, Work
 
 _UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 60e6}
@@ -35,7 +36,7 @@ class LoadError(Exception):
 
 
 Latency = dict[str, float]
-"""How long answers took: `p50_us`, `p90_us`, `p99_us` and `max_us`, as far as they are known."""
+"""How long answers took: `p50_us`, `p90_us`, `p99_us`, `p999_us` and `max_us`, as far as known."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Load:
     cpu_seconds: float
     latency: Latency = field(default_factory=dict)
     log_lines: int | None = None
+    client_cpu_seconds: float | None = None
+    """What the load itself cost, as far as it says so."""
 
 
 def run(work: Work, server: RunningServer, seconds: int, core: int) -> Load:
@@ -197,6 +200,18 @@ def _uploads(work: Work, server: RunningServer, seconds: int, core: int) -> Load
     return Load(said["requests"], said["requests"] / said["seconds"], cpu_seconds)
 
 
+def _websockets(work: Work, server: RunningServer, seconds: int, core: int) -> Load:
+    assert work.talk is not None
+    with Clients(work.talk, server.port, work.path, core) as clients:
+        before = server.cpu_seconds()
+        said = clients.go_on(seconds)
+        cpu_seconds = server.cpu_seconds() - before
+    latency = {name: value for name, value in said.items() if name.endswith("_us")}
+    count = said["messages"]
+    per_second = count / said["seconds"]
+    return Load(count, per_second, cpu_seconds, latency, client_cpu_seconds=said["cpu_seconds"])
+
+
 def _native(
     program: str, work: Work, server: RunningServer, numbers: list[int], core: int
 ) -> tuple[dict[str, Any], float]:
@@ -230,6 +245,7 @@ _MAKERS: dict[Maker, Callable[[Work, RunningServer, int, int], Load]] = {
     "h2load-counted": _h2load_counted,
     "events": _events,
     "uploads": _uploads,
+    "websockets": _websockets,
 }
 
 

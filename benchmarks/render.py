@@ -20,7 +20,7 @@ END = "<!-- end of {} -->\n"
 FAILED = "–"
 LEFT_OUT = re.compile(r"-unix-|-(tcp|tls)-(64|65536)$")
 """Works of loops that the README does not show."""
-# What the README says of a footprint: the figure in the results, its title, how it is written.
+# What the README says of what is measured without requests: the figure in the results, its title, how it is written.
 FOOTPRINT = (
     ("private_mb", "private memory, MB", "{:.1f}"),
     ("start_ms", "start to first response, ms", "{:.0f}"),
@@ -28,6 +28,14 @@ FOOTPRINT = (
     ("idle_cpu_ms", "CPU ms in 10 s idle", "{:.1f}"),
     ("idle_calls", "system calls in 10 s idle", "{:.0f}"),
     ("calls_per_request", "system calls per request", "{:.2f}"),
+)
+
+IDLE_WEBSOCKETS = (
+    ("bytes", "bytes each", "{:,.0f}"),
+    ("bytes_above_bare", "above a task that holds the same scope", "{:,.0f}"),
+    ("bytes_offered", "bytes each, where clients offer compression", "{:,.0f}"),
+    ("cpu_percent", "CPU, % of a core", "{:.2f}"),
+    ("pings", "pings sent meanwhile", "{:,.0f}"),
 )
 
 
@@ -86,7 +94,8 @@ def render(paths: list[Path]) -> str:
                 *_conditions("CPU µs per request", report),
                 "",
                 *_works(report),
-                *_footprints(report),
+                *_figures("serving hello", FOOTPRINT, report["footprint"]),
+                *_idle_websockets(report.get("idle_websockets", [])),
                 "",
             ]
         )
@@ -121,16 +130,24 @@ def _works(report: dict[str, Any]) -> list[str]:
     return [*lines, ""]
 
 
-def _footprints(report: dict[str, Any]) -> list[str]:
-    """A line for each figure of what a server needs without requests, a column for each server."""
-    rows = report["footprint"]
+def _idle_websockets(rows: list[dict[str, Any]]) -> list[str]:
+    if not rows:
+        return []
+    title = f"{rows[0]['connections']:,} idle WebSockets, {rows[0]['seconds']} s"
+    return _figures(title, IDLE_WEBSOCKETS, rows)
+
+
+def _figures(
+    title: str, figures: tuple[tuple[str, str, str], ...], rows: list[dict[str, Any]]
+) -> list[str]:
+    """A line for each figure of what is measured without requests, a column for each server."""
     if not rows:
         return []
     names = [row["server"] for row in rows]
-    lines = [_line("serving hello", names), f"|---|{'---:|' * len(names)}"]
-    for figure, title, form in FOOTPRINT:
+    lines = [_line(title, names), f"|---|{'---:|' * len(names)}"]
+    for figure, name, form in figures:
         cells = [form.format(row[figure]) if figure in row else FAILED for row in rows]
-        lines.append(_line(title, cells))
+        lines.append(_line(name, cells))
     return [*lines, ""]
 
 

@@ -20,7 +20,9 @@ _COLUMNS = {
     "p50_us": "p50 µs",
     "p90_us": "p90 µs",
     "p99_us": "p99 µs",
+    "p999_us": "p99.9 µs",
     "max_us": "max µs",
+    "client_cpu_us": "client µs",
     "instructions": "instr.",
 }
 
@@ -140,9 +142,13 @@ def print_work(result: dict[str, Any]) -> None:
             print(f"{server:14}  {what.replace('_', ' ')}: {reason}")
 
 
-def print_footprint(row: dict[str, Any]) -> None:
-    """Print what a server needs without a request."""
+def print_figures(row: dict[str, Any]) -> None:
+    """Print what a server needs when nothing is asked."""
     figures = {name: value for name, value in row.items() if name not in ("server", "failed")}
-    print(f"{row['server']:14}", ", ".join(f"{name} {value:g}" for name, value in figures.items()))
+    print(
+        f"{row['server']:14}",
+        ", ".join(f"{name} {value:g}" for name, value in figures.items()),
+        flush=True,
+    )
     for what, reason in row["failed"].items():
         print(f"{'':14} {what} failed: {reason}")

@@ -20,7 +20,7 @@ class File:
         path: Path | None,
         machine: dict[str, Any],
         keep: bool,
-        parts: tuple[str, ...] = ("works", "footprint"),
+        parts: tuple[str, ...] = ("works", "footprint", "idle_websockets"),
     ) -> None:
         self.path = path
         self.content: dict[str, Any] = {"machine": machine} | {part: [] for part in parts}
@@ -30,7 +30,7 @@ class File:
                 if before["machine"][what] != machine[what]:
                     raise ResultsError(f"{path} is about another {what}")
             machine["packages"] = _joined(before["machine"]["packages"], machine["packages"])
-            self.content |= {part: before[part] for part in parts}
+            self.content |= {part: before.get(part, []) for part in parts}
 
     def add(self, part: str, key: str, result: dict[str, Any]) -> None:
         """Add a result in place of the one of the same name."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import http.client
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from benchmarks import load, servers, turns
 from benchmarks.servers import RunningServer, ServerError
 from benchmarks.turns import Outcome, Round
+from benchmarks.websocket_clients import Clients
 from benchmarks.works import Work
+
+CHECKED_CONNECTIONS = 4
+"""So many clients say something over WebSocket and compare what they get."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,11 @@ def command_of(
 
 def check_answer(server: RunningServer, work: Work) -> None:
     """Ask once, and compare the answer with what the app has to say."""
+    if work.talk is not None:
+        few = replace(work.talk, connections=CHECKED_CONNECTIONS)
+        with Clients(few, server.port, work.path) as clients:
+            clients.count(1)
+        return
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     try:
         headers = dict(work.headers)
@@ -120,6 +129,8 @@ def _round(server: RunningServer, work: Work, conditions: Conditions) -> Round:
     }
     if done.log_lines is not None:
         figures["log_lines"] = done.log_lines
+    if done.client_cpu_seconds is not None:
+        figures["client_cpu_us"] = done.client_cpu_seconds / done.count * 1e6
     return {name: round(figure, 3) for name, figure in figures.items()}
 
 
@@ -127,7 +138,7 @@ def _timed_round(server: RunningServer, work: Work, conditions: Conditions) -> R
     before = _clock(server)
     load.run(work, server, conditions.seconds, conditions.load_core)
     after = _clock(server)
-    counted = "messages" if work.unit == "event" else "requests"
+    counted = "messages" if work.unit in ("event", "message") else "requests"
     units = (after[counted] - before[counted]) * work.units
     if units <= 0:
         raise ServerError("no request came to its end")

@@ -18,9 +18,11 @@ from typing import Any
 # Run as a script, it is not part of a package yet.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import costs, load, report, results_file, rounds, servers
+from benchmarks import costs, idle_websockets, load, report, results_file, rounds, servers
 from benchmarks.works import WORKS
 
+_PROGRAMS = {"wrk": "wrk", "h2load": "h2load", "h2load-counted": "h2load"}
+"""Which of the works need a program that has to be there."""
 FRAMEWORKS = ("fastapi", "pydantic", "starlette", "django")
 
 
@@ -38,8 +40,10 @@ def main() -> int:
     os.sched_setaffinity(0, {options.load_core})
     servers.allow_many_connections()
     try:
-        load.require("wrk")
-        load.require("h2load")
+        for program in sorted(
+            {_PROGRAMS.get(WORKS[name].maker, "") for name in options.work} - {""}
+        ):
+            load.require(program)
         machine = report.machine(
             conditions.python, _packages(conditions), conditions.rounds, conditions.seconds
         )
@@ -53,8 +57,27 @@ def main() -> int:
         for server, peer in conditions.servers.items():
             row = costs.of_server(server, peer, conditions)
             file.add("footprint", "server", row)
-            report.print_footprint(row)
+            report.print_figures(row)
+    if options.idle_websockets:
+        _measure_rest(conditions, options, file)
     return 0
+
+
+def _measure_rest(
+    conditions: rounds.Conditions, options: argparse.Namespace, file: results_file.File
+) -> None:
+    """Connections over which nothing is said, beside tasks that only hold a scope."""
+    rest = idle_websockets.Rest(options.idle_connections, options.idle_seconds)
+    bare = idle_websockets.bare(conditions, rest)
+    for row in (
+        bare,
+        *(
+            idle_websockets.of_server(server, peer, conditions, rest, bare)
+            for server, peer in conditions.servers.items()
+        ),
+    ):
+        file.add("idle_websockets", "server", row)
+        report.print_figures(row)
 
 
 def _packages(conditions: rounds.Conditions) -> set[str]:
@@ -100,6 +123,9 @@ def _options() -> argparse.Namespace:
     add("--inside", action="store_true", help="also the part inside the app, in more rounds")
     add("--instructions", action="store_true", help="also instructions a request, by callgrind")
     add("--footprint", action="store_true", help="also memory, start, idle and system calls")
+    add("--idle-websockets", action="store_true", help="also WebSockets over which nothing is said")
+    add("--idle-connections", type=_positive, default=10_000, help="so many of them (10000)")
+    add("--idle-seconds", type=_positive, default=60, help="how long they rest (60)")
     add("--python", default=sys.executable, help="interpreter that has all servers installed")
     add("--server-core", type=int, default=0, help="the servers' core (0)")
     add("--load-core", type=int, default=1, help="the load generator's core (1)")

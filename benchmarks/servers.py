@@ -61,7 +61,7 @@ class Limit(Peer):
 
 
 _UVICORN = "{python} -m uvicorn {app} --port {port} --backlog 16384 --loop uvloop --http httptools"
-_UVICORN_PACKAGES = ("uvicorn", "uvloop", "httptools")
+_UVICORN_PACKAGES = ("uvicorn", "uvloop", "httptools", "websockets")
 _LOG = "--access-log --log-level info"
 _QUIET = "--no-access-log --log-level warning"
 
@@ -103,7 +103,7 @@ PEERS: dict[str, Peer] = {
         "stderr",
     ),
     "hypercorn": Peer(
-        ("hypercorn", "uvloop"),
+        ("hypercorn", "uvloop", "wsproto"),
         "{python} -m hypercorn {app} -b 127.0.0.1:{port} -k uvloop --backlog 16384",
         "--log-level warning",
         "--access-logfile -",

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Maker = Literal["wrk", "h2load", "h2load-counted", "events", "uploads"]
-Unit = Literal["request", "event", "MB"]
+from benchmarks.websocket_clients import Talk
+
+Maker = Literal["wrk", "h2load", "h2load-counted", "events", "uploads", "websockets"]
+Unit = Literal["request", "event", "MB", "message"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Work:
     """What the part inside the app is timed with. The time of a thread leaves out when others run,
     but a reading takes 0.7 µs: too much for an app that takes two."""
     access_log: bool = False
+    talk: Talk | None = None
+    """What is said after the handshake, over WebSocket."""
     limit: bool = False
     """The C server can do it: no Python is asked for."""
 
@@ -50,6 +54,21 @@ class Work:
         together = max(1, 1_000_000 // len(self.body))
         for sent in range(0, self.body_times, together):
             yield self.body * min(together, self.body_times - sent)
+
+
+def _websocket(title: str, app: str, talk: Talk) -> Work:
+    return Work(
+        f"WebSocket {title}, per message",
+        f"chat:{app}",
+        b"",
+        path="/broadcast" if talk.mode == "broadcast" else "/",
+        connections=talk.connections,
+        pipelined=talk.depth,
+        maker="websockets",
+        unit="message",
+        talk=talk,
+        limit=app != "gather",
+    )
 
 
 JSON = "application/json"
@@ -186,5 +205,15 @@ WORKS: dict[str, Work] = {
         title="Django",
         app="django_app:app",
         answer=b'{"message": "Hello, world!"}',
+    ),
+    "websocket": _websocket("echo 64 B", "echo", Talk("echo", 64)),
+    "websocket-text": _websocket("echo 64 B of text", "echo", Talk("echo", 64, text=True)),
+    "websocket-pipelined": _websocket("echo 64 B, 16 at once", "echo", Talk("echo", 64, depth=16)),
+    "websocket-16k": _websocket("echo 16 KiB", "echo", Talk("echo", 64, 16_384)),
+    "broadcast": _websocket("64 B to 1,000", "broadcast", Talk("broadcast", 1_000)),
+    "broadcast-1k": _websocket("1 KiB to 1,000", "broadcast", Talk("broadcast", 1_000, 1_024)),
+    "broadcast-gather": _websocket("64 B to 1,000 by gather", "gather", Talk("broadcast", 1_000)),
+    "broadcast-1k-gather": _websocket(
+        "1 KiB to 1,000 by gather", "gather", Talk("broadcast", 1_000, 1_024)
     ),
 }

@@ -30,15 +30,8 @@ class Clock:
     seconds = 0.0
     requests = 0
     messages = 0
-
-
-class Request:
-    """Whether a step of a request's app runs now: only then is a call of the server's in it."""
-
-    __slots__ = ("running",)
-
-    def __init__(self) -> None:
-        self.running = False
+    running = False
+    """Whether a step of an app runs now: only then is a call of the server's in it."""
 
 
 def advance(steps: Any, value: Any, error: BaseException | None) -> Any:
@@ -51,13 +44,13 @@ def advance(steps: Any, value: Any, error: BaseException | None) -> Any:
 
 
 @coroutine
-def inside(request: Request, call: Callable[..., Any], *args: Any) -> Generator[Any, Any, Any]:
+def inside(call: Callable[..., Any], *args: Any) -> Generator[Any, Any, Any]:
     """Run the app and add the time of its steps."""
     steps: Any = None
     value: Any = None
     error: BaseException | None = None
     while True:
-        request.running = True
+        Clock.running = True
         begin = clock()
         try:
             steps = steps or call(*args).__await__()
@@ -66,7 +59,7 @@ def inside(request: Request, call: Callable[..., Any], *args: Any) -> Generator[
             return stop.value
         finally:
             Clock.seconds += clock() - begin
-            request.running = False
+            Clock.running = False
         value = error = None
         try:
             value = yield waited
@@ -75,7 +68,7 @@ def inside(request: Request, call: Callable[..., Any], *args: Any) -> Generator[
 
 
 @coroutine
-def outside(request: Request, call: Callable[..., Any], *args: Any) -> Generator[Any, Any, Any]:
+def outside(call: Callable[..., Any], *args: Any) -> Generator[Any, Any, Any]:
     """Run a call of the server's, and take its time off the step of the app that it is in."""
     steps: Any = None
     value: Any = None
@@ -88,7 +81,7 @@ def outside(request: Request, call: Callable[..., Any], *args: Any) -> Generator
         except StopIteration as stop:
             return stop.value
         finally:
-            if request.running:
+            if Clock.running:
                 Clock.seconds -= clock() - begin
         value = error = None
         try:
@@ -99,7 +92,7 @@ def outside(request: Request, call: Callable[..., Any], *args: Any) -> Generator
 
 async def app(scope: Message, receive: Receive, send: Send) -> None:
     """Run the app between the clocks, or tell what they show."""
-    if scope["type"] != "http":
+    if scope["type"] not in ("http", "websocket"):
         await timed_app(scope, receive, send)
         return
     if scope["path"] == "/-/inside":
@@ -109,15 +102,15 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
         return
-    request = Request()
 
     async def timed_receive() -> Message:
-        message: Message = await outside(request, receive)
+        message: Message = await outside(receive)
         return message
 
     async def timed_send(message: Message) -> None:
-        Clock.messages += 1
-        await outside(request, send, message)
+        if message["type"] != "websocket.accept":
+            Clock.messages += 1
+        await outside(send, message)
 
-    await inside(request, timed_app, scope, timed_receive, timed_send)
+    await inside(timed_app, scope, timed_receive, timed_send)
     Clock.requests += 1

@@ -19,10 +19,11 @@ HERE = Path(__file__).resolve().parent
 
 # The files of each program.
 PROGRAMS = {
-    "limit_server": ("limit_server.c", "limit_answers.c"),
+    "limit_server": ("limit_server.c", "limit_answers.c", "limit_messages.c"),
     "event_clients": ("event_clients.c", "client.c"),
     "uploader": ("uploader.c", "client.c"),
     "asker": ("asker.c", "client.c"),
+    "websocket_clients": ("websocket_clients.c", "websocket.c", "histogram.c", "client.c"),
 }
 _FLAGS = ("-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-D_GNU_SOURCE")
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the two halves of limit_server share: limit_server.c is connections and the turn, limit_answers.c is HTTP.
+ * What the parts of limit_server share: limit_server.c is connections and the turn, limit_answers.c is HTTP,
+ * limit_messages.c is WebSocket.
  *
  * Owns:    a connection its unsent and held bytes; the turn its arena.
  * Thread:  there is one.
@@ -34,10 +35,14 @@ typedef enum {
     ROUTE_ECHO,
     ROUTE_UPLOAD,
     ROUTE_STREAM,
+    ROUTE_MESSAGES,  /* a WebSocket whose messages come back */
+    ROUTE_BROADCAST, /* a WebSocket whose messages go to all of its kind */
     ROUTE_WRONG_METHOD,
     ROUTE_NOT_FOUND,
     ROUTE_NO_CHUNKS, /* a stream for HTTP/1.0 */
 } route_t;
+
+typedef struct limit_messages limit_messages_t;
 
 typedef struct {
     uv_poll_t poll;
@@ -60,6 +65,7 @@ typedef struct {
     route_t route;
     char *held;    /* what came behind a request whose answer is long */
     size_t held_len;
+    limit_messages_t *messages; /* once it is a WebSocket */
 
     /* output, in this order */
     char *unsent;  /* what the kernel did not take of earlier answers, from unsent_at on */
@@ -81,5 +87,17 @@ void limit_refresh_date(void);
 
 /* Adds to what a connection is sent at the end of the turn. */
 void limit_say(conn_t *conn, const char *bytes, size_t len);
+
+/* Sends everything that was said. */
+void limit_end_turn(void);
+
+/* Makes a connection a WebSocket, and says so. */
+void limit_messages_open(conn_t *conn);
+
+/* Frees what a WebSocket has, if the connection is one. */
+void limit_messages_close(conn_t *conn);
+
+/* Answers the frames of a WebSocket; they are unmasked where they stand. */
+void limit_messages_take(conn_t *conn, char *data, size_t len);
 
 #endif

@@ -95,6 +95,7 @@ find_route(const conn_t *conn)
         {"/echo", HTTP_POST, ROUTE_ECHO},
         {"/upload", HTTP_POST, ROUTE_UPLOAD},
         {"/stream", HTTP_GET, ROUTE_STREAM},
+        {"/broadcast", HTTP_GET, ROUTE_BROADCAST},
     };
     for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++) {
         size_t len = strlen(routes[i].target);
@@ -103,6 +104,12 @@ find_route(const conn_t *conn)
         }
         if (conn->parser.method != routes[i].method) {
             return ROUTE_WRONG_METHOD;
+        }
+        if (conn->parser.upgrade && routes[i].route == ROUTE_HELLO) {
+            return ROUTE_MESSAGES;
+        }
+        if (!conn->parser.upgrade && routes[i].route == ROUTE_BROADCAST) {
+            return ROUTE_NOT_FOUND;
         }
         return routes[i].route == ROUTE_STREAM && conn->parser.http_minor == 0 ? ROUTE_NO_CHUNKS : routes[i].route;
     }
@@ -224,6 +231,10 @@ answer(conn_t *conn)
     case ROUTE_STREAM:
         say_chunked_head(conn);
         conn->stream_left = STREAM_SIZE;
+        break;
+    case ROUTE_MESSAGES:
+    case ROUTE_BROADCAST:
+        limit_messages_open(conn);
         break;
     case ROUTE_WRONG_METHOD:
         say_refusal(conn, "405 Method Not Allowed");

@@ -6,7 +6,8 @@
  * then what there is to say to each is sent, with one call. The answers of a turn stand one behind another in an arena,
  * so that a connection which waits keeps its parser and nothing else.
  *
- * GET / says hello, POST /echo sends the body back, POST /upload takes it, GET /stream is 100 chunks of 16 KB.
+ * GET / says hello, POST /echo sends the body back, POST /upload takes it, GET /stream is 100 chunks of 16 KB. A
+ * WebSocket on / has its messages sent back, those of one on /broadcast go to all that are there.
  *
  * Usage: limit_server [--port] PORT
  */
@@ -49,7 +50,7 @@ static struct {
     char chunk[FRAMED_CHUNK];
 } server;
 
-static void parse(conn_t *conn, const char *data, size_t len);
+static void parse(conn_t *conn, char *data, size_t len);
 
 static void
 die(const char *what)
@@ -91,6 +92,7 @@ drop(conn_t *conn)
 {
     if (!uv_is_closing((uv_handle_t *)&conn->poll)) {
         cv_list_remove(&conn->in_turn);
+        limit_messages_close(conn);
         uv_close((uv_handle_t *)&conn->poll, on_closed);
         close(conn->fd);
     }
@@ -202,8 +204,8 @@ send_answers(conn_t *conn, const char *bytes, size_t len)
     keep_unsent(conn, bytes + of_bytes, len - of_bytes);
 }
 
-static void
-end_turn(void)
+void
+limit_end_turn(void)
 {
     while (!cv_list_is_empty(&server.in_turn)) {
         conn_t *conn = CV_CONTAINER_OF(server.in_turn.next, conn_t, in_turn);
@@ -219,22 +221,26 @@ static void
 on_turn_end(uv_check_t *check)
 {
     (void)check;
-    end_turn();
+    limit_end_turn();
     limit_refresh_date();
 }
 
 static void
-parse(conn_t *conn, const char *data, size_t len)
+parse(conn_t *conn, char *data, size_t len)
 {
     const char *end = data + len;
     while (data < end) {
+        if (conn->messages != NULL) {
+            limit_messages_take(conn, data, (size_t)(end - data));
+            return;
+        }
         llhttp_errno_t error = llhttp_execute(&conn->parser, data, (size_t)(end - data));
         if (error == HPE_OK) {
             return;
         }
-        data = llhttp_get_error_pos(&conn->parser);
+        data += llhttp_get_error_pos(&conn->parser) - data;
         if (error == HPE_PAUSED_UPGRADE) {
-            llhttp_resume_after_upgrade(&conn->parser); /* no other protocol is spoken here */
+            llhttp_resume_after_upgrade(&conn->parser); /* to a WebSocket, or it is not, and HTTP goes on */
         } else if (error == HPE_PAUSED) {
             llhttp_resume(&conn->parser);
             if (!conn->is_last && data < end) {
@@ -254,7 +260,7 @@ static void
 read_input(conn_t *conn)
 {
     if (conn->answer_len > 0) {
-        end_turn(); /* its answers stand together, and this would add to them */
+        limit_end_turn(); /* its answers stand together, and this would add to them */
         if (conn->watched != UV_READABLE || uv_is_closing((uv_handle_t *)&conn->poll)) {
             return;
         }
@@ -266,7 +272,7 @@ read_input(conn_t *conn)
         drop(conn);
     }
     if (server.arena_len > TURN_ENOUGH) {
-        end_turn();
+        limit_end_turn();
     }
 }
 

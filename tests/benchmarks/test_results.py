@@ -84,6 +84,30 @@ def test_the_readmes_table_has_a_column_for_each_server(tmp_path: Path) -> None:
     assert "cuvee 0.1.0" in text
 
 
+def test_the_readmes_table_of_idle_websockets_has_the_bare_task_first(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    file = results_file.File(path, machine(), keep=False)
+    file.add("works", "work", work("hello"))
+    rest = {"connections": 10_000, "seconds": 60, "failed": {}}
+    file.add("idle_websockets", "server", {"server": "bare task", "bytes": 2500} | rest)
+    row = {"server": "cuvee", "bytes": 3600, "bytes_above_bare": 1100, "cpu_percent": 0.5}
+    file.add("idle_websockets", "server", row | rest)
+    text = render.render([path])
+    assert "| 10,000 idle WebSockets, 60 s | bare task | cuvee |\n|---|---:|---:|\n" in text
+    assert "| bytes each | 2,500 | 3,600 |\n" in text
+    assert "| above a task that holds the same scope | – | 1,100 |\n" in text
+    assert "| CPU, % of a core | – | 0.50 |\n" in text
+
+
+def test_a_kept_file_may_lack_what_was_not_measured_then(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    results_file.File(path, machine(), keep=False).add("works", "work", work("hello"))
+    content = json.loads(path.read_text())
+    del content["idle_websockets"]
+    path.write_text(json.dumps(content))
+    assert results_file.File(path, machine(), keep=True).content["idle_websockets"] == []
+
+
 def test_a_server_that_failed_one_work_has_a_dash_there(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     file = results_file.File(path, machine(), keep=False)

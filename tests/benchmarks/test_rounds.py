@@ -20,6 +20,7 @@ from benchmarks.works import WORKS, Work
 
 CORE = min(os.sched_getaffinity(0))
 RAW = ["hello", "browser", "task", "sleep", "echo", "upload", "stream", "events"]
+RAW += ["websocket", "websocket-text", "websocket-16k", "broadcast", "broadcast-gather"]
 
 turns: list[str] = []
 

@@ -89,6 +89,38 @@ def test_the_time_of_the_server_is_not_counted(timed: ModuleType, now: Now) -> N
     assert told == {"seconds": 7.0, "requests": 1, "messages": 1}
 
 
+def test_what_an_app_sends_to_others_is_the_servers_time_too(
+    timed: ModuleType, now: Now, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sends: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        sends.append(send)
+        await receive()
+        for other in sends:
+            now.seconds += 1
+            await other({"type": "websocket.send"})
+
+    async def send(message: dict[str, Any]) -> None:
+        now.seconds += 40
+
+    async def main() -> dict[str, float]:
+        said = asyncio.Event()
+        scope = {"type": "websocket", "path": "/"}
+        first = asyncio.create_task(timed.app(scope, asyncio.Event().wait, send))
+        second = asyncio.create_task(timed.app(scope, said.wait, send))
+        await asyncio.sleep(0)
+        said.set()
+        await second
+        first.cancel()
+        return await ask(timed)
+
+    monkeypatch.setattr(timed, "timed_app", app)
+    told = asyncio.run(main())
+    assert told == {"seconds": 2.0, "requests": 1, "messages": 2}
+
+
 def test_errors_of_the_server_reach_the_app(timed: ModuleType, now: Now) -> None:
     async def receive() -> dict[str, Any]:
         await asyncio.sleep(0)
