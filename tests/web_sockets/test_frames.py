@@ -18,6 +18,7 @@ from tests.support.web_socket import (
     PONG,
     TEXT,
     Frame,
+    WebSocketClient,
     close_frame,
     fragments,
     frame,
@@ -29,8 +30,8 @@ from tests.web_sockets.applications import echo, noted_echo
 WAYS = pytest.mark.parametrize("way", ["whole", "byte by byte", "behind a message"])
 
 
-def send_in(client, way: str, data: bytes) -> None:
-    """Send bytes in one of the ways in which they may arrive; a message before them is answered."""
+def send_in(client: WebSocketClient, way: str, data: bytes) -> None:
+    """Send bytes in one of the ways in which they may arrive."""
     if way == "byte by byte":
         try:
             client.send(*(data[at : at + 1] for at in range(len(data))))
@@ -38,17 +39,24 @@ def send_in(client, way: str, data: bytes) -> None:
             pass  # the server has seen enough
     elif way == "behind a message":
         client.send(frame(TEXT, b"before") + data)
-        assert client.read_message() == "before"
     else:
         client.send(data)
+
+
+def read_close(client: WebSocketClient) -> Frame:
+    """Read a close frame; messages before it may be answered still."""
+    frame = client.read_frame()
+    while frame.opcode == TEXT and frame.payload in (b"before", b""):
+        frame = client.read_frame()
+    assert frame.opcode == CLOSE, frame
+    return frame
 
 
 def fails_with(server: RunningServer, notes: Notes, way: str, data: bytes, code: int) -> None:
     """These bytes end the connection with `code`, which the application is told, too."""
     with opened(server) as client:
         send_in(client, way, data)
-        close = client.read_frame()
-        assert (close.opcode, close.code) == (CLOSE, code)
+        assert read_close(client).code == code
         client.discard_to_end()
         assert notes.get()[0] == code
 
@@ -92,22 +100,14 @@ BROKEN: dict[str, bytes] = {
 }
 """None of these is longer than what shows the fault, but for the payloads of some."""
 
-PEER_CLOSES_EMPTY_MESSAGES = {"a continuation behind a message"}
-
 
 @WAYS
 @pytest.mark.parametrize("case", BROKEN)
 def test_broken(serve: Serve, notes: Notes, case: str, way: str) -> None:
     if way == "byte by byte" and len(BROKEN[case]) > 1000:
         pytest.skip("too many packets")
-    with serve(noted_echo(notes)) as server, opened(server) as client:
-        send_in(client, way, BROKEN[case])
-        if case in PEER_CLOSES_EMPTY_MESSAGES:
-            assert client.read_message() == ""
-        close = client.read_frame()
-        assert (close.opcode, close.code) == (CLOSE, 1002), close
-        client.discard_to_end()
-        assert notes.get()[0] == 1002
+    with serve(noted_echo(notes)) as server:
+        fails_with(server, notes, way, BROKEN[case], 1002)
 
 
 @pytest.mark.parametrize(
@@ -348,7 +348,8 @@ def test_a_ping_is_answered(serve: Serve, length: int, way: str) -> None:
     payload = bytes(255 - at for at in range(length))
     with serve(echo) as server, opened(server) as client:
         send_in(client, way, frame(PING, payload))
-        assert client.read_frame() == Frame(PONG, payload)
+        seen = [client.read_frame() for _ in range(2 if way == "behind a message" else 1)]
+        assert Frame(PONG, payload) in seen
         client.say_goodbye()
 
 
@@ -363,6 +364,8 @@ def test_pings_are_answered_in_order(serve: Serve) -> None:
 def test_pongs_that_nobody_asked_for(serve: Serve, way: str) -> None:
     with serve(echo) as server, opened(server) as client:
         send_in(client, way, frame(PONG, b"") + frame(PONG, b"x" * 125) + frame(TEXT, b"hi"))
+        if way == "behind a message":
+            assert client.read_message() == "before"
         assert client.read_message() == "hi"
         client.assert_alive()
         client.say_goodbye()

@@ -24,7 +24,7 @@ from tests.support.web_socket import (
     handshake,
     opened,
 )
-from tests.web_sockets.applications import ACCEPT, CLOSE, CONNECT, accept, echo, echo_all, text
+from tests.web_sockets.applications import ACCEPT, CLOSE, CONNECT, accept, echo, echo_all, noted_echo, text
 
 START = "websocket.http.response.start"
 BODY = "websocket.http.response.body"
@@ -123,10 +123,18 @@ def test_a_request_before_it_in_the_same_packet(serve: Serve) -> None:
 
 def test_bytes_of_the_same_packet_are_kept(serve: Serve) -> None:
     with serve(echo) as server, connect(server) as client:
-        client.send(handshake() + frame(TEXT, b"one") + frame(TEXT, b"two") + close_frame(4000))
+        client.send(handshake() + frame(TEXT, b"one") + frame(TEXT, b"two"))
         client.accepted()
         assert [client.read_message() for _ in range(2)] == ["one", "two"]
+        client.say_goodbye(4000)
+
+
+def test_a_close_of_the_same_packet_is_kept(serve: Serve, notes: Notes) -> None:
+    with serve(noted_echo(notes)) as server, connect(server) as client:
+        client.send(handshake() + close_frame(4000, b"at once"))
+        client.accepted()
         assert client.read_close().code == 4000
+        assert notes.get() == (4000, "at once")
 
 
 def test_bytes_before_the_accept_are_kept(serve: Serve, notes: Notes) -> None:
