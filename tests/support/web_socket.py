@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import re
+import select
 import struct
 from dataclasses import dataclass
 from typing import Protocol, Self
 
+from tests.support.asgi import WAIT
 from tests.support.raw import Address, RawClient, Response, parse_head
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -172,6 +175,19 @@ class WebSocketClient(RawClient):
         """Send a binary message in one frame."""
         self.send(frame(BINARY, payload))
 
+    def flood(self, block: bytes, limit: int, patience: float = 0.5) -> int:
+        """Send `block` over and over until the peer takes nothing for `patience` seconds, or about
+        `limit` bytes are out. Return how many were taken; the next one is that of a cut block."""
+        sent = 0
+        self.sock.setblocking(False)
+        try:
+            while sent < limit and select.select([], [self.sock], [], patience)[1]:
+                with contextlib.suppress(BlockingIOError):
+                    sent += self.sock.send(block[sent % len(block) :])
+        finally:
+            self.sock.settimeout(WAIT)
+        return sent
+
     def read_frame(self) -> Frame:
         """Read one frame, which must be as a server has to write it (RFC 6455 section 5)."""
         first, second = self.read(2)
@@ -236,5 +252,9 @@ def opened(
 ) -> WebSocketClient:
     """Open a WebSocket."""
     client = connect(server, rcvbuf=rcvbuf, sndbuf=sndbuf)
-    client.open(target, *fields)
+    try:
+        client.open(target, *fields)
+    except BaseException:
+        client.close()
+        raise
     return client

@@ -110,7 +110,11 @@ class Deflating(WebSocketClient):
 def deflating(server: Any, *offers: str) -> Deflating:
     """Open a WebSocket with these offers."""
     client = Deflating(server.address)
-    client.negotiate(*offers)
+    try:
+        client.negotiate(*offers)
+    except BaseException:
+        client.close()
+        raise
     return client
 
 
