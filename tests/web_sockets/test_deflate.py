@@ -133,7 +133,6 @@ def test_without_context_unless_it_is_asked_for(serve: Serve) -> None:
     with serve(echo) as server, deflating(server, OFFER) as client:
         assert client.parameters is not None
         assert {"server_no_context_takeover", "client_no_context_takeover"} <= set(client.parameters)
-        assert int(client.parameters["client_max_window_bits"] or 15) <= 15
         client.say_goodbye()
     with serve(echo, ws_deflate_context=True) as server, deflating(server, OFFER) as client:
         assert client.parameters is not None
@@ -160,8 +159,11 @@ def test_windows(serve: Serve, whose: str, bits: int, context: bool) -> None:
                 assert bits == 8
             else:
                 said = client.parameters.get(f"{whose}_max_window_bits")
-                assert said is not None or (whose == "client" and bits == 15)
-                assert int(said or 15) <= bits
+                # What the client sends it may be left to make smaller.
+                if said is None:
+                    assert whose == "client" or bits == 15
+                else:
+                    assert int(said) <= bits
                 talk(client)
             client.say_goodbye()
 
