@@ -74,6 +74,11 @@ $(VENV)/.autobahn: requirements/autobahn.txt tools/autobahn.sh $(VENV)/.venv-mad
 	@sh tools/autobahn.sh $(BIN)/python $(VENV)/autobahn || true
 	@touch $@
 
+# A client of tests/web_sockets, which are skipped where npm could not install it.
+$(VENV)/.node: requirements/node.txt $(VENV)/.venv-made
+	@sh tools/system_tools.sh npm && npm install --silent --no-audit --no-fund --prefix $(VENV)/node $$(cat $<) || true
+	@touch $@
+
 $(VENV)/.lint-tools: requirements/lint.txt requirements/libraries.txt $(TEST_REQUIREMENTS) $(VENV)/.build-tools
 	@$(BIN)/python -m pip install -qq -r requirements/lint.txt
 	@touch $@
@@ -87,7 +92,7 @@ build: $(VENV)/.built
 demo: $(VENV)/.built $(VENV)/.demo-tools
 	@exec $(BIN)/cuvee main:app --app-dir examples/fastapi_demo --port $(DEMO_PORT)
 
-test: $(VENV)/.built $(VENV)/.test-tools $(VENV)/.autobahn $(if $(LIBRARIES),$(VENV)/.libraries)
+test: $(VENV)/.built $(VENV)/.test-tools $(VENV)/.autobahn $(VENV)/.node $(if $(LIBRARIES),$(VENV)/.libraries)
 	@sh tools/system_tools.sh $(SYSTEM_TOOLS) || true
 	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
 
@@ -136,7 +141,7 @@ autobahn: $(VENV)/.built $(VENV)/.test-tools $(VENV)/.autobahn
 	@$(BIN)/python -m pytest tests/conformance/autobahn --full -k test_all $(ARGS)
 
 full: FUZZ_SECONDS = 300
-full: check c-test asan fuzz $(VENV)/.autobahn $(if $(LIBRARIES),$(VENV)/.libraries)
+full: check c-test asan fuzz $(VENV)/.autobahn $(VENV)/.node $(if $(LIBRARIES),$(VENV)/.libraries)
 	@sh tools/system_tools.sh $(SYSTEM_TOOLS) slowhttptest || true
 	@$(BIN)/python -m pytest $(TESTS) --full $(ARGS)
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.beside_uvicorn.both import NAMES, Conversation, running
+from tests.support.measured import ROOT
 from tests.support.raw import Incomplete
 from tests.support.web_socket import (
     CLOSE,
@@ -47,7 +48,14 @@ class Seen(NamedTuple):
     frames: list[tuple[int, bytes]]
 
 
-FRAMING = (b"server", b"date", b"connection", b"content-type", b"content-length", b"transfer-encoding")
+FRAMING = (
+    b"server",
+    b"date",
+    b"connection",
+    b"content-type",
+    b"content-length",
+    b"transfer-encoding",
+)
 BYE = close_frame(4000, b"bye")
 DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
 
@@ -80,9 +88,7 @@ SAME = {
     "what a proxy tells": Case(
         handshake("/ws_scope", "X-Forwarded-For: 1.2.3.4", "X-Forwarded-Proto: https"), [1, BYE]
     ),
-    "fields of the accept": Case(
-        handshake("/ws_fields", "Sec-WebSocket-Protocol: chat"), [BYE]
-    ),
+    "fields of the accept": Case(handshake("/ws_fields", "Sec-WebSocket-Protocol: chat"), [BYE]),
     "a subprotocol that was not offered": Case(handshake("/ws_fields"), [BYE]),
     "an agreement on compression": Case(handshake("/ws_echo", DEFLATE), [BYE]),
     "every form of a message": Case(handshake("/ws_forms"), [6, BYE]),
@@ -124,12 +130,13 @@ DIFFERENT = {
 
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:
-    """Both servers, for all cases."""
+    """Both servers, for all cases; uvicorn needs a library for WebSockets."""
+    pytest.importorskip("websockets")
     options = ("--ws-max-size", "2000")
     target = "web_socket_applications:app"
     with ExitStack() as stack:
         first, second = (
-            Conversation(stack.enter_context(running(name, *options, target=target)))
+            Conversation(stack.enter_context(running(name, *options, target=target, cwd=ROOT)))
             for name in NAMES
         )
         yield first, second

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from applications import Message, Receive, Scope, Send, app, handler
+from tests.beside_uvicorn.applications import Message, Receive, Scope, Send, app, handler
 
 __all__ = ["app"]
 

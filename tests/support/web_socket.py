@@ -238,7 +238,9 @@ class WebSocketClient(RawClient):
         return self
 
 
-def connect(server: HasAddress, *, rcvbuf: int | None = None, sndbuf: int | None = None) -> WebSocketClient:
+def connect(
+    server: HasAddress, *, rcvbuf: int | None = None, sndbuf: int | None = None
+) -> WebSocketClient:
     """Open a connection that has not shaken hands yet."""
     return WebSocketClient(server.address, rcvbuf=rcvbuf, sndbuf=sndbuf)
 

@@ -13,8 +13,8 @@ import pytest
 from tests.conftest import Serve
 from tests.support.asgi import Message, Notes, Receive, Scope, Send
 from tests.support.server import LOOPS
-from tests.support.web_socket import BINARY, CLOSE as CLOSE_FRAME
 from tests.support.web_socket import (
+    BINARY,
     TEXT,
     Frame,
     close_frame,
@@ -24,6 +24,7 @@ from tests.support.web_socket import (
     handshake,
     opened,
 )
+from tests.support.web_socket import CLOSE as CLOSE_FRAME
 from tests.web_sockets.applications import (
     ACCEPT,
     CLOSE,
@@ -49,8 +50,10 @@ def test_messages(serve: Serve, notes: Notes) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         notes.put(await receive())
         await send(dict(ACCEPT))
-        while notes.put(message := await receive()) or message["type"] == "websocket.receive":
-            pass
+        message: Message = CONNECT
+        while message["type"] != "websocket.disconnect":
+            message = await receive()
+            notes.put(message)
 
     with serve(app) as server, opened(server) as client:
         assert notes.get() == CONNECT
@@ -244,9 +247,7 @@ def test_sends_of_many_tasks_stay_whole(serve: Serve) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await accept(receive, send)
         sizes = [1, 200, 70_000]
-        await asyncio.gather(
-            *(send(text(chr(97 + at % 26) * sizes[at % 3])) for at in range(60))
-        )
+        await asyncio.gather(*(send(text(chr(97 + at % 26) * sizes[at % 3])) for at in range(60)))
         await echo_all(receive, send)
 
     with serve(app) as server, opened(server) as client:
@@ -304,7 +305,8 @@ def test_what_comes_behind_an_own_close_is_dropped(serve: Serve, notes: Notes) -
 
 
 @pytest.mark.parametrize(
-    "content", [{"code": 1005}, {"code": 1006}, {"code": 999}, {"code": 5000}, {"reason": "x" * 124}]
+    "content",
+    [{"code": 1005}, {"code": 1006}, {"code": 999}, {"code": 5000}, {"reason": "x" * 124}],
 )
 def test_a_close_that_cannot_be_sent(serve: Serve, notes: Notes, content: dict[str, Any]) -> None:
     """It is a mistake of the application's, and no such frame goes out."""
@@ -500,7 +502,12 @@ def test_out_of_order_before_the_accept(serve: Serve, notes: Notes, wrong: str) 
 
 @pytest.mark.parametrize(
     "wrong",
-    ["websocket.accept", "websocket.http.response.start", "http.response.body", "websocket.connect"],
+    [
+        "websocket.accept",
+        "websocket.http.response.start",
+        "http.response.body",
+        "websocket.connect",
+    ],
 )
 def test_out_of_order_after_the_accept(serve: Serve, notes: Notes, wrong: str) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -519,9 +526,7 @@ def test_out_of_order_after_the_accept(serve: Serve, notes: Notes, wrong: str) -
 
 @pytest.mark.parametrize("wrong", ["websocket.accept", "websocket.send", "websocket.close"])
 @pytest.mark.parametrize("accepted", [False, True], ids=["refused", "accepted"])
-def test_out_of_order_after_a_close(
-    serve: Serve, notes: Notes, wrong: str, accepted: bool
-) -> None:
+def test_out_of_order_after_a_close(serve: Serve, notes: Notes, wrong: str, accepted: bool) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         if accepted:

@@ -132,11 +132,15 @@ def test_without_context_unless_it_is_asked_for(serve: Serve) -> None:
     """Where uvicorn keeps a context, nothing is kept between messages."""
     with serve(echo) as server, deflating(server, OFFER) as client:
         assert client.parameters is not None
-        assert {"server_no_context_takeover", "client_no_context_takeover"} <= set(client.parameters)
+        assert {"server_no_context_takeover", "client_no_context_takeover"} <= set(
+            client.parameters
+        )
         client.say_goodbye()
     with serve(echo, ws_deflate_context=True) as server, deflating(server, OFFER) as client:
         assert client.parameters is not None
-        assert not {"server_no_context_takeover", "client_no_context_takeover"} & set(client.parameters)
+        assert not {"server_no_context_takeover", "client_no_context_takeover"} & set(
+            client.parameters
+        )
         client.say_goodbye()
 
 

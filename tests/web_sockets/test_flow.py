@@ -74,7 +74,7 @@ class Flow:
         """Send to everybody who is connected here, each in a task of its own."""
         self.connected.append(send)
         while (message := await receive())["type"] == "websocket.receive":
-            tasks = [asyncio.create_task(one(binary(message["bytes"]))) for one in self.connected]
+            tasks = [asyncio.ensure_future(one(binary(message["bytes"]))) for one in self.connected]
             for task in tasks:
                 task.add_done_callback(lambda done: done.exception())
 

@@ -189,7 +189,9 @@ def test_good_text(serve: Serve, good: bytes) -> None:
         client.say_goodbye()
 
 
-@pytest.mark.parametrize("place", ["alone", "at the end", "at the start", "far in", "behind a word"])
+@pytest.mark.parametrize(
+    "place", ["alone", "at the end", "at the start", "far in", "behind a word"]
+)
 @pytest.mark.parametrize("bad", BAD_TEXT + CUT_TEXT, ids=ascii)
 def test_bad_text(serve: Serve, notes: Notes, bad: bytes, place: str) -> None:
     data = {

@@ -24,7 +24,16 @@ from tests.support.web_socket import (
     handshake,
     opened,
 )
-from tests.web_sockets.applications import ACCEPT, CLOSE, CONNECT, accept, echo, echo_all, noted_echo, text
+from tests.web_sockets.applications import (
+    ACCEPT,
+    CLOSE,
+    CONNECT,
+    accept,
+    echo,
+    echo_all,
+    noted_echo,
+    text,
+)
 
 START = "websocket.http.response.start"
 BODY = "websocket.http.response.body"

@@ -70,9 +70,7 @@ def run(url: str, cases: Sequence[str], folder: Path, limit: float) -> dict[str,
     index = folder / "reports" / "index.json"
     assert index.exists(), done.stdout[-5000:]
     report = json.loads(index.read_text())[AGENT]
-    return {
-        case: Verdict(said["behavior"], said["behaviorClose"]) for case, said in report.items()
-    }
+    return {case: Verdict(said["behavior"], said["behaviorClose"]) for case, said in report.items()}
 
 
 def place(case: str) -> tuple[int, ...]:
