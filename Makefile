@@ -8,6 +8,7 @@
 #   make asan     the Python tests under ASan and UBSan
 #   make fuzz     what parses, what writes and the connection, fuzzed (FUZZ_SECONDS=20 for each)
 #   make leaks    the leak scenarios
+#   make autobahn all of Autobahn's WebSocket cases
 #   make full     all of these, and the tests that take minutes
 #   make measure  cuvee beside its peers (ARGS: benchmarks/run.py has options)
 #   make measure-loops  cuvee's event loop beside others (ARGS: benchmarks/loop.py has options)
@@ -41,7 +42,7 @@ BUILD_INPUTS := $(C_FILES) $(wildcard python/cuvee/*.py python/cuvee/*/*.py pyth
 TEST_REQUIREMENTS := requirements/test.txt requirements/build.txt $(wildcard examples/*/requirements.txt)
 FORMATTED_C := $(C_FILES) $(wildcard tests/c/*.[ch] tests/c/*/*.[ch] tests/fuzz/*.[ch]) $(wildcard benchmarks/native/*.[ch])
 
-.PHONY: demo build test check lint layers c-rules c-format python-rules format types stubtest c-test asan fuzz leaks full measure measure-loops bench sdist wheel clean
+.PHONY: demo build test check lint layers c-rules c-format python-rules format types stubtest c-test asan fuzz leaks autobahn full measure measure-loops bench sdist wheel clean
 .DEFAULT_GOAL := build
 
 $(VENV)/.venv-made:
@@ -68,6 +69,16 @@ $(VENV)/.libraries: $(LIBRARIES) $(VENV)/.test-tools
 	@$(BIN)/python -m pip install -qq -r $(LIBRARIES)
 	@touch $@
 
+# It is for Python 2.7: where there is none, its tests are skipped.
+$(VENV)/.autobahn: requirements/autobahn.txt tools/autobahn.sh $(VENV)/.venv-made
+	@sh tools/autobahn.sh $(BIN)/python $(VENV)/autobahn || true
+	@touch $@
+
+# A client of tests/web_sockets, which are skipped where npm could not install it.
+$(VENV)/.node: requirements/node.txt $(VENV)/.venv-made
+	@sh tools/system_tools.sh npm && npm install --silent --no-audit --no-fund --prefix $(VENV)/node $$(cat $<) || true
+	@touch $@
+
 $(VENV)/.lint-tools: requirements/lint.txt requirements/libraries.txt $(TEST_REQUIREMENTS) $(VENV)/.build-tools
 	@$(BIN)/python -m pip install -qq -r requirements/lint.txt
 	@touch $@
@@ -81,7 +92,7 @@ build: $(VENV)/.built
 demo: $(VENV)/.built $(VENV)/.demo-tools
 	@exec $(BIN)/cuvee main:app --app-dir examples/fastapi_demo --port $(DEMO_PORT)
 
-test: $(VENV)/.built $(VENV)/.test-tools $(if $(LIBRARIES),$(VENV)/.libraries)
+test: $(VENV)/.built $(VENV)/.test-tools $(VENV)/.autobahn $(VENV)/.node $(if $(LIBRARIES),$(VENV)/.libraries)
 	@sh tools/system_tools.sh $(SYSTEM_TOOLS) || true
 	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
 
@@ -126,8 +137,11 @@ fuzz: $(VENV)/.venv-made
 leaks: $(VENV)/.built $(VENV)/.test-tools
 	@$(BIN)/python -m pytest tests/leaks --full $(ARGS)
 
+autobahn: $(VENV)/.built $(VENV)/.test-tools $(VENV)/.autobahn
+	@$(BIN)/python -m pytest tests/conformance/autobahn --full -k test_all $(ARGS)
+
 full: FUZZ_SECONDS = 300
-full: check c-test asan fuzz $(if $(LIBRARIES),$(VENV)/.libraries)
+full: check c-test asan fuzz $(VENV)/.autobahn $(VENV)/.node $(if $(LIBRARIES),$(VENV)/.libraries)
 	@sh tools/system_tools.sh $(SYSTEM_TOOLS) slowhttptest || true
 	@$(BIN)/python -m pytest $(TESTS) --full $(ARGS)
 
