@@ -61,7 +61,8 @@ class Chat(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.group = "chat-" + self.room.encode().hex()
         names = parse_qs(self.scope["query_string"].decode()).get("name")
         if not names:
-            return await self.close()
+            await self.close()
+            return
         subprotocol = "chat.v2" if "chat.v2" in self.scope["subprotocols"] else None
         await self.channel_layer.group_add(self.group, self.channel_name)
         await self.accept(subprotocol, [(b"x-room", self.room.encode())])
@@ -81,7 +82,8 @@ class Chat(AsyncWebsocketConsumer):  # type: ignore[misc]
         """Do what the client asks for."""
         if text_data is None:
             event = {"type": "chat.said", "bytes": bytes_data}
-            return await self.channel_layer.group_send(self.group, event)
+            await self.channel_layer.group_send(self.group, event)
+            return
         match json.loads(text_data):
             case {"say": text}:
                 await self.tell_all({"from": self.name, "said": text})

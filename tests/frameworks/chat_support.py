@@ -143,17 +143,16 @@ async def by_websockets(
 ) -> AsyncIterator[Peer]:
     """Connect with `websockets`."""
     options: dict[str, Any] = {"max_size": None, "open_timeout": WAIT, "proxy": None}
+    options |= {"subprotocols": subprotocols or None, "origin": origin}
     try:
         connection = await websockets.asyncio.client.connect(
             url,
-            subprotocols=subprotocols or None,
             additional_headers=headers,
-            origin=origin,
             **options,
         )
     except InvalidStatus as refusal:
         answer = refusal.response
-        raise Refused(answer.status_code, answer.headers, answer.body) from None
+        raise Refused(answer.status_code, answer.headers, bytes(answer.body)) from None
     async with connection:
         yield WebsocketsPeer(connection)
 
@@ -170,8 +169,7 @@ async def by_aiohttp(
                 url, protocols=subprotocols, headers=headers, origin=origin, **options
             )
         except aiohttp.WSServerHandshakeError as refusal:
-            assert refusal.headers is not None
-            raise Refused(refusal.status, refusal.headers, None) from None
+            raise Refused(refusal.status, refusal.headers or {}, None) from None
         async with connection:
             yield AiohttpPeer(connection)
 

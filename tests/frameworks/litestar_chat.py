@@ -34,9 +34,10 @@ rooms = ChannelsPlugin(MemoryChannelsBackend(), arbitrary_channels_allowed=True)
 async def obey(socket: Socket, room: str, name: str) -> int:
     """Do what the client asks until one side closes; return the code."""
     while True:
-        message = await socket.receive()
+        message: Any = await socket.receive()
         if message["type"] == "websocket.disconnect":
-            return message["code"]
+            code: int = message["code"]
+            return code
         if message["type"] == "websocket.receive" and message.get("bytes") is not None:
             rooms.publish(b"\0" + (message["bytes"] or b""), room)
             continue
@@ -59,7 +60,9 @@ async def chat(
     """A room: a subscriber sends what comes by the channel while this receives."""
 
     async def deliver(event: bytes) -> None:
-        with contextlib.suppress(OSError, RuntimeError):  # the client has gone, or we have closed
+        with contextlib.suppress(
+            OSError, RuntimeError, WebSocketException
+        ):  # the client has gone, or we have closed
             if event.startswith(b"\0"):
                 await socket.send_bytes(event[1:])
             else:
@@ -71,7 +74,7 @@ async def chat(
     code = 4500
     try:
         async with rooms.start_subscription(room) as subscriber:
-            async with subscriber.run_in_background(deliver):
+            async with subscriber.run_in_background(deliver, join=False):
                 rooms.publish({"joined": name}, room)
                 code = await obey(socket, room, name)
     finally:
@@ -115,7 +118,10 @@ async def provide_lease(name: FromQuery[str] = "nobody") -> AsyncGenerator[Lease
 
 
 @websocket_listener(
-    "/lines", dependencies={"lease": Provide(provide_lease)}, dto=DataclassDTO[Line], return_dto=None
+    "/lines",
+    dependencies={"lease": Provide(provide_lease)},
+    dto=DataclassDTO[Line],
+    return_dto=None,
 )
 async def lines(data: Line, lease: NamedDependency[Lease]) -> dict[str, Any]:
     """Take validated JSON, give JSON."""
