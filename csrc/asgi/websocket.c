@@ -2,11 +2,13 @@
 #include "asgi/websocket.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <structmember.h>
 
 #include "asgi/client.h"
 #include "asgi/report.h"
 #include "http/status.h"
+#include "observe/access_line.h"
 
 WebSocketObject *
 cv_websocket_new(cv_service_t *service, cv_conn_t *conn)
@@ -21,6 +23,21 @@ cv_websocket_new(cv_service_t *service, cv_conn_t *conn)
     return self;
 }
 
+/* A path as the access log shows it. New reference. */
+static PyObject *
+quote(PyObject *raw_path)
+{
+    cv_span_t path = {PyBytes_AS_STRING(raw_path), (size_t)PyBytes_GET_SIZE(raw_path)};
+    char *room = PyMem_Malloc(path.len * 3);
+    if (room == NULL) {
+        return PyErr_NoMemory();
+    }
+    size_t len = cv_access_line_quote(path, room);
+    PyObject *text = PyUnicode_DecodeASCII(room, (Py_ssize_t)len, NULL);
+    PyMem_Free(room);
+    return text;
+}
+
 /* "HOST:PORT - "WebSocket PATH" WHAT" */
 void
 cv_websocket_report(WebSocketObject *websocket, const char *what)
@@ -30,18 +47,26 @@ cv_websocket_report(WebSocketObject *websocket, const char *what)
     if (websocket->conn != NULL || websocket->client != NULL) {
         client = cv_client_text(&websocket->exchange, room);
     }
+    PyObject *address = PyUnicode_DecodeLatin1(client.data, (Py_ssize_t)client.len, NULL);
+    PyObject *path = quote(websocket->raw_path);
     bool has_query = websocket->query != NULL;
-    cv_report_format(websocket->service, CV_LOG_INFO, "%.*s - \"WebSocket %s%s%s\" %s", (int)client.len, client.data,
-                     PyBytes_AS_STRING(websocket->raw_path), has_query ? "?" : "",
-                     has_query ? PyBytes_AS_STRING(websocket->query) : "", what);
+    if (address == NULL || path == NULL) {
+        PyErr_WriteUnraisable((PyObject *)websocket);
+    } else {
+        cv_report_format(websocket->service, CV_LOG_INFO, "%U - \"WebSocket %U%s%s\" %s", address, path,
+                         has_query ? "?" : "", has_query ? PyBytes_AS_STRING(websocket->query) : "", what);
+    }
+    Py_XDECREF(address);
+    Py_XDECREF(path);
 }
 
 void
 cv_websocket_report_rejected(WebSocketObject *websocket, unsigned status)
 {
     cv_span_t phrase = cv_status_phrase(status);
-    cv_report_format(websocket->service, CV_LOG_INFO, "connection rejected (%u %.*s)", status, (int)phrase.len,
-                     phrase.data);
+    char text[64]; /* longer than any */
+    snprintf(text, sizeof text, "%u %.*s", status, (int)phrase.len, phrase.data);
+    cv_report_format(websocket->service, CV_LOG_INFO, "connection rejected (%s)", text);
 }
 
 /* ---- what an exchange does because it is a WebSocket --------------------------------------------------------- */

@@ -149,11 +149,23 @@ disconnect_event(WebSocketObject *websocket)
     return event;
 }
 
+/* Who asks for the next message has done with those before: what the client did wrong behind them ends it now. */
+static void
+settle(WebSocketObject *websocket)
+{
+    if (websocket->conn != NULL && websocket->phase == CV_WEBSOCKET_OPEN && !websocket->ended) {
+        cv_conn_ws_settle(websocket->conn);
+    }
+}
+
 static int
 attempt_receive(WaitObject *wait, PyObject **result)
 {
     WebSocketObject *websocket = (WebSocketObject *)wait->exchange;
     const cv_names_t *names = &websocket->service->state->names;
+    if (websocket->told_connect && websocket->queue_len == 0) {
+        settle(websocket);
+    }
     if (!websocket->told_connect) {
         *result = make_event(names, names->websocket_connect);
         websocket->told_connect = *result != NULL;

@@ -192,7 +192,7 @@ drain_idle(cv_conn_t *conn)
 {
     cv_deadlines_t *deadlines = &conn->env->deadlines;
     cv_deadline_t *deadline = &conn->deadline;
-    if (conn->state == CV_CONN_WEBSOCKET) {
+    if (conn->is_websocket) {
         cv_conn_ws_stop(conn);
         return;
     }
@@ -232,7 +232,7 @@ void
 cv_conn_drain(cv_conn_t *conn)
 {
     conn->is_last = true;
-    if (conn->state == CV_CONN_WEBSOCKET) {
+    if (conn->is_websocket) {
         cv_conn_ws_stop(conn);
     }
     bool idle = conn->state <= CV_CONN_IDLE && cv_conn_waiting(conn) == 0

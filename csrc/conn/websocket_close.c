@@ -96,10 +96,26 @@ cv_conn_ws_fail(cv_conn_t *conn, unsigned code, const char *reason, const char *
     cv_conn_flush(conn);
 }
 
+/* A handshake that nobody answered yet has no time to become anything: 503, and the application hears that its client
+ * is gone. */
+static void
+stop_handshake(cv_conn_t *conn)
+{
+    if (!cv_conn_is_answering(conn) || conn->response_started) {
+        return;
+    }
+    cv_conn_refuse_busy(conn);
+    cv_conn_tell_gone(conn);
+}
+
 void
 cv_conn_ws_stop(cv_conn_t *conn)
 {
     cv_span_t none = {NULL, 0};
+    if (conn->state != CV_CONN_WEBSOCKET) {
+        stop_handshake(conn);
+        return;
+    }
     if (cv_conn_ws_close(conn, CV_WS_SERVICE_RESTART, none) == 0) {
         cv_conn_ws_tell_end(conn, CV_WS_SERVICE_RESTART, none);
     }

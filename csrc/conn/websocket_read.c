@@ -9,7 +9,7 @@ bool
 cv_conn_ws_wants_frames(const cv_conn_t *conn)
 {
     const cv_conn_env_t *env = conn->env;
-    return !cv_conn_is_dropping(conn) && conn->unread <= env->read_high
+    return !cv_conn_is_dropping(conn) && conn->websocket->failure == 0 && conn->unread <= env->read_high
         && conn->websocket->waiting < env->ws.max_queue;
 }
 
@@ -65,13 +65,40 @@ take_event(cv_conn_t *conn, const cv_ws_event_t *event)
 }
 
 static void
-fail(cv_conn_t *conn, int error)
+fail_now(cv_conn_t *conn, int error)
 {
     if (error == CV_WS_ESIZE) {
         conn->env->limited[CV_LIMIT_WS_MESSAGE]++;
     }
     const char *rule = cv_ws_error_rule(error);
     cv_conn_ws_fail(conn, cv_ws_error_code(error), rule, rule);
+}
+
+/* Messages that came before are answered first, if the application does so while a close would be waited for. */
+static void
+fail(cv_conn_t *conn, int error)
+{
+    cv_conn_env_t *env = conn->env;
+    cv_websocket_t *websocket = conn->websocket;
+    if (websocket->waiting == 0 || websocket->close_sent || env->ws.close_timeout == 0) {
+        fail_now(conn, error);
+        return;
+    }
+    websocket->failure = error;
+    websocket->closed = uv_now(env->loop);
+    conn->input_dropped = true;
+    cv_deadline_clear(&conn->deadline);
+    cv_conn_arm(conn);
+}
+
+void
+cv_conn_ws_settle(cv_conn_t *conn)
+{
+    int failure = conn->websocket->failure;
+    if (conn->state == CV_CONN_WEBSOCKET && failure != 0 && !cv_conn_is_dropping(conn)) {
+        conn->websocket->failure = 0;
+        fail_now(conn, failure);
+    }
 }
 
 /* Feeds the parser until no more may be handed up. Returns how many bytes are done with. */
@@ -93,7 +120,7 @@ feed(cv_conn_t *conn, char *data, size_t len)
         }
     }
     conn->parsing = false;
-    if (cv_conn_is_dropping(conn)) {
+    if (cv_conn_is_dropping(conn) || conn->websocket->failure != 0) {
         conn->input_dropped |= at < len;
         return len;
     }

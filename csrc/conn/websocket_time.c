@@ -24,7 +24,7 @@ cv_conn_ws_due(const cv_conn_t *conn)
 {
     const cv_websocket_t *websocket = conn->websocket;
     const cv_ws_settings_t *settings = &conn->env->ws;
-    if (websocket->close_sent) {
+    if (websocket->close_sent || websocket->failure != 0) {
         return after(websocket->closed, settings->close_timeout);
     }
     uint64_t due = earlier(after(websocket->pinged, settings->ping_interval),
@@ -51,7 +51,7 @@ send_ping(cv_conn_t *conn, uint64_t now)
     if (conn->queued > conn->env->ws.send_high) {
         return;
     }
-    websocket->awaits_life = true;
+    websocket->awaits_life = conn->env->ws.ping_timeout != 0;
     if (cv_conn_ws_control(conn, CV_WS_PING, (cv_span_t){(const char *)&payload, sizeof(payload)}) < 0) {
         cv_conn_close(conn, true);
     }
@@ -105,7 +105,9 @@ cv_conn_ws_on_due(cv_conn_t *conn)
         cv_conn_close(conn, false);
         return;
     }
-    if (is_over(after(websocket->messaged, settings->idle_timeout), now)) {
+    if (websocket->failure != 0) {
+        cv_conn_ws_settle(conn);
+    } else if (is_over(after(websocket->messaged, settings->idle_timeout), now)) {
         end_idle(conn);
     } else if (websocket->awaits_life && is_over(after(websocket->pinged, settings->ping_timeout), now)) {
         end_ping(conn, now);

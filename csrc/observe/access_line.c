@@ -10,6 +10,8 @@ enum {
     SHOWN = 2, /* visible ASCII but the quotation mark: can neither end the line nor the quoted request */
 };
 
+enum { ESCAPED = 3 }; /* bytes of %XX */
+
 static const uint8_t BYTE_CLASS[256] = {
     ['!'] = SHOWN,
     ['#' ... ','] = SHOWN,
@@ -33,10 +35,19 @@ put_span(cv_log_cursor_t *cursor, cv_span_t span)
 }
 
 static void
-put_escaped_byte(cv_log_cursor_t *cursor, unsigned char byte)
+escape(unsigned char byte, char out[ESCAPED])
 {
     static const char DIGITS[] = "0123456789ABCDEF";
-    char escaped[] = {'%', DIGITS[byte >> 4], DIGITS[byte & 15]};
+    out[0] = '%';
+    out[1] = DIGITS[byte >> 4];
+    out[2] = DIGITS[byte & 15];
+}
+
+static void
+put_escaped_byte(cv_log_cursor_t *cursor, unsigned char byte)
+{
+    char escaped[ESCAPED];
+    escape(byte, escaped);
     cv_log_ring_put(cursor, escaped, sizeof(escaped));
 }
 
@@ -91,6 +102,22 @@ decoded_byte(cv_span_t text, size_t *at)
         }
     }
     return byte;
+}
+
+size_t
+cv_access_line_quote(cv_span_t path, char *out)
+{
+    size_t len = 0;
+    for (size_t at = 0; at < path.len; at++) {
+        unsigned char byte = decoded_byte(path, &at);
+        if ((BYTE_CLASS[byte] & PLAIN) != 0) {
+            out[len++] = (char)byte;
+        } else {
+            escape(byte, out + len);
+            len += ESCAPED;
+        }
+    }
+    return len;
 }
 
 static void

@@ -28,4 +28,7 @@ size_t cv_access_line_bound(const cv_access_line_t *line);
 /* Puts the line, its end included. Whatever the spans hold, it is one line of visible ASCII. */
 void cv_access_line_put(cv_log_cursor_t *cursor, const cv_access_line_t *line, bool colours);
 
+/* Writes a path as the line has it to `out`, which has three times its room. Returns the length. */
+size_t cv_access_line_quote(cv_span_t path, char *out);
+
 #endif
