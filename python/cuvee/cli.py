@@ -166,7 +166,7 @@ def _build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="cuvee",
         usage="cuvee [OPTIONS] APP",
-        description="Serve an ASGI application over HTTP.",
+        description="Serve an ASGI application over HTTP and WebSocket.",
         epilog="Every option may also come from a variable, CUVEE_ and its name in capitals, or "
         "from cuvee.toml or [tool.cuvee] in pyproject.toml: the command line goes before "
         "variables, and these before a file.",
