@@ -81,6 +81,29 @@ on_end(cv_conn_t *conn)
     }
 }
 
+static int
+on_websocket(cv_conn_t *conn, const cv_h1_head_t *head)
+{
+    fixture_t *f = fixture_of(conn->env);
+    note(f, "websocket %.*s; ", (int)head->target_len, head->base + head->target);
+    return f->do_websocket != NULL ? f->do_websocket(f, conn) : 0;
+}
+
+static int
+on_message(cv_conn_t *conn, const cv_ws_event_t *message)
+{
+    fixture_t *f = fixture_of(conn->env);
+    note(f, message->opcode == CV_WS_TEXT ? "text " : "binary ");
+    note(f, "%.*s; ", (int)(message->len < 64 ? message->len : 3), message->len < 64 ? message->data : "...");
+    return f->do_message != NULL ? f->do_message(f, conn, message->len) : 0;
+}
+
+static void
+on_ws_end(cv_conn_t *conn, unsigned code, cv_span_t reason)
+{
+    note(fixture_of(conn->env), "end %u %.*s; ", code, (int)reason.len, reason.data);
+}
+
 static void
 on_drain(cv_conn_t *conn)
 {
@@ -150,6 +173,9 @@ static const cv_conn_ops_t ops = {
     .on_head = on_head,
     .on_body = on_body,
     .on_end = on_end,
+    .on_websocket = on_websocket,
+    .on_message = on_message,
+    .on_ws_end = on_ws_end,
     .on_drain = on_drain,
     .on_closed = on_closed,
     .on_gone = on_gone,

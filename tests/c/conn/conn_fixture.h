@@ -31,6 +31,8 @@ struct fixture {
     int (*do_head)(fixture_t *f, cv_conn_t *conn);
     int (*do_body)(fixture_t *f, cv_conn_t *conn, size_t len);
     void (*do_end)(fixture_t *f, cv_conn_t *conn);
+    int (*do_websocket)(fixture_t *f, cv_conn_t *conn);
+    int (*do_message)(fixture_t *f, cv_conn_t *conn, size_t len);
     void (*do_drain)(fixture_t *f, cv_conn_t *conn);
     void (*do_gone)(fixture_t *f, cv_conn_t *conn);
     void (*do_batch)(fixture_t *f);
