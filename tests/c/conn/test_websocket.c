@@ -258,7 +258,10 @@ TEST(what_came_in_front_of_a_broken_frame_can_be_answered)
     CHECK(strncmp(told(f), "cut; end 1002 ", 14) == 0);
     turn(f);
     hear(f);
-    CHECK(memcmp(f->heard, "\x81\x06" "answer\x88", 9) == 0);
+    CHECK(memcmp(f->heard, "\x81\x06"
+                           "answer\x88",
+                 9)
+          == 0);
     CHECK_EQ(fixture_end(f), 0);
 }
 
