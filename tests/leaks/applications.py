@@ -8,6 +8,7 @@ import contextlib
 import sys
 from contextvars import ContextVar
 
+from tests.leaks.web_socket_parts import WEB_SOCKET_PARTS
 from tests.leaks.wsgi_application import wsgi
 from tests.support.asgi import Receive, Scope, Send, echo, hello, read_body, respond
 
@@ -293,6 +294,7 @@ PARTS = {
     )
 }
 PARTS["wsgi"] = wsgi
+PARTS.update(WEB_SOCKET_PARTS)
 
 
 class Application:

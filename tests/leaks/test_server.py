@@ -19,6 +19,7 @@ from tests.leaks.scenarios import (
     Scenario,
     keep_alive,
 )
+from tests.leaks.web_socket_scenarios import WEB_SOCKET_SCENARIOS
 from tests.support.asgi import WAIT
 from tests.support.measured import Measure, MeasuredServer
 
@@ -145,6 +146,15 @@ def test_nothing_is_left_of_preambles(effort: Effort, name: str) -> None:
 def test_nothing_is_left_on_a_foreign_loop(effort: Effort, name: str) -> None:
     with MeasuredServer(APPLICATION, loop="asyncio", access_log=False) as server:
         check(server, SCENARIOS[name], effort)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("loop", ["cuvee", pytest.param("asyncio", marks=pytest.mark.full)])
+@pytest.mark.parametrize("name", WEB_SOCKET_SCENARIOS)
+def test_nothing_is_left_of_web_sockets(effort: Effort, name: str, loop: str) -> None:
+    with MeasuredServer(APPLICATION, loop=loop, access_log=False, ws_max_size=100_000) as server:
+        WEB_SOCKET_SCENARIOS["connects"](server, 100)  # the dicts of as many scopes are kept
+        check(server, WEB_SOCKET_SCENARIOS[name], effort)
 
 
 def test_a_leak_is_noticed(effort: Effort) -> None:
