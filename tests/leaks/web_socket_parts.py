@@ -5,8 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-from tests.support.asgi import App, Receive, Scope, Send
+from tests.support.asgi import Receive, Scope, Send
+
+Part = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 
 RESPONSE = "websocket.http.response"
 LONG = "é" * 40_000
@@ -129,7 +133,7 @@ async def ws_stuck(scope: Scope, receive: Receive, send: Send) -> None:
         pass
 
 
-WEB_SOCKET_PARTS: dict[str, App] = {
+WEB_SOCKET_PARTS: dict[str, Part] = {
     part.__name__: part
     for part in (
         ws_echo,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 from tests.leaks.scenarios import Scenario
 from tests.support.measured import MeasuredServer
@@ -57,7 +58,7 @@ def on_one(what: Callable[[WebSocketClient], None], *fields: str) -> Scenario:
     return run
 
 
-def answered(path: str, status: int, **changed: str | None) -> Scenario:
+def answered(path: str, status: int, **changed: Any) -> Scenario:
     """A handshake that is not accepted."""
 
     def run(server: MeasuredServer, count: int) -> None:
