@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import select
 import signal
 import time
@@ -221,6 +222,29 @@ def test_a_connection_that_drops_makes_room(serve: Serve, notes: Notes) -> None:
                 client.leave(how)
                 assert notes.get()[0] == 1006
             server.settle()
+
+
+# ---- what is about requests only
+
+
+def test_the_time_of_a_request_is_not_that_of_a_web_socket(serve: Serve) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await echo(scope, receive, send)
+        else:
+            await asyncio.Event().wait()
+
+    with serve(app, timeout_request=SHORT) as server:
+        clients = []
+        for _ in range(3):
+            clients.append(opened(server))
+            with server.connect() as asker:
+                assert asker.ask("/").status == 504
+        for client in clients:
+            client.text("hi")
+            assert client.read_message() == "hi"
+            client.say_goodbye()
+            client.close()
 
 
 # ---- a stop of the process
