@@ -32,7 +32,7 @@ from tests.fuzz.seeds import SEEDS  # noqa: E402
 
 FOLDER = ROOT / "tests" / "fuzz"
 WORK = ROOT / "build" / "fuzz"
-TARGETS = ("parser", "writer", "conn", "proxies", "ws")
+TARGETS = ("parser", "writer", "conn", "proxies", "ws", "websocket")
 LAYERS = ("base", "http", "ws", "net", "conn")
 COVERED = ("csrc/http", "csrc/conn")
 THRESHOLD = 90  # percent of the lines of each

@@ -20,6 +20,7 @@ from benchmarks import bare_tasks, idle_websockets, rounds, servers
 from benchmarks.servers import ServerError
 from benchmarks.websocket_clients import Clients, Talk
 from benchmarks.works import WORKS
+from tests.support.measured import SANITIZED
 
 RESPONSE = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -265,6 +266,7 @@ def test_the_limit_tells_all() -> None:
 CONDITIONS = rounds.Conditions({}, sys.executable, 1, 1, CORE, CORE)
 
 
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer keeps what was freed")
 def test_a_bare_task_takes_the_memory_of_its_scope_and_little_more() -> None:
     row = idle_websockets.bare(CONDITIONS, idle_websockets.Rest(2_000, 0))
     assert row["failed"] == {}

@@ -105,6 +105,30 @@ def masked_frame(first: int, data: bytes) -> bytes:
     return bytes([first, 0x80 | len(data)]) + key + masked
 
 
+def websocket() -> Iterator[bytes]:
+    """Give scripts in which every step stands, with frames of every kind."""
+    wire = b"".join(masked_frame(first, data) for frames in FRAMES for first, data in frames)
+    accepted, take, send, close = 1 << 3, 4 << 3, 2 << 3, 3 << 3
+    begin = [accepted | 1, 7]
+    for options in (0, 1, 3, 4, 5, 8, 16, 17, 32, 64, 96, 128, 20, 36, 48):
+        for step in range(14):
+            for how in (0, 1, 5, 7):
+                last = step << 3 | how
+                script = bytes([*begin, take, send | 4, send | 6, last, 7, take, 5 << 3, last, 80])
+                yield options.to_bytes(2, "little") + bytes([len(script)]) + script + wire
+        for frames in FRAMES:
+            sent = b"".join(masked_frame(first, data) for first, data in frames)
+            for script in (
+                bytes([*begin, 7, take, 5 << 3, 7, 80, 9 << 3 | 7, 9 << 3 | 7, 9 << 3 | 7]),
+                bytes([*begin, 7, send | 5, send | 5, send | 5, 7, 80, take, 80, close | 1, 7, 80]),
+                bytes([7, 12 << 3 | 1, accepted | 1, 12 << 3, send | 3, 12 << 3 | 1, send | 6, 7]),
+                bytes([7, accepted | 4, accepted | 1, 12 << 3 | 2, 7, 11 << 3, take, take]),
+            ):
+                yield options.to_bytes(2, "little") + bytes([len(script)]) + script + sent * 3
+    for fault in range(7):
+        yield (256 + 512 * fault).to_bytes(2, "little") + bytes([2, 9, 7]) + wire
+
+
 HALF_CLOSE, READ_LOW, WRITE_LOW, READ_PIECES, SCRIPT_ANSWERS, CUTS = 1, 2, 4, 8, 64, 128
 BODY_LIMIT, BODY_RATE, REQUEST_LIMIT, CONN_LIMIT = 1 << 8, 1 << 9, 1 << 10, 1 << 11
 BODY_ROOM, HAS_PREAMBLES = 1 << 14, 1 << 15
@@ -238,4 +262,5 @@ SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
     "conn": conn,
     "proxies": proxies,
     "ws": ws,
+    "websocket": websocket,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.measured import MeasuredServer
+from tests.support.measured import SANITIZED, MeasuredServer
 from tests.support.web_socket import BINARY, frame, opened
 
 ROOM = 1 << 20
@@ -32,6 +32,7 @@ def connects(server: MeasuredServer, count: int) -> None:
             client.say_goodbye()
 
 
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer keeps what was freed")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("what", "warm_up", "count"),
