@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -158,6 +160,17 @@ def test_the_status_of_a_denial_is_an_int(serve: Serve, notes: Notes, status: An
         client.say_goodbye()
 
 
+class Garbage:
+    """Part of a cycle; does something when it is collected."""
+
+    def __init__(self, do: Callable[[], object]) -> None:
+        self.me = self
+        self.do = do
+
+    def __del__(self) -> None:
+        self.do()
+
+
 def step(awaitable: Any) -> Message | None:
     """Take one step, and stop; return what was there already."""
     try:
@@ -168,6 +181,77 @@ def step(awaitable: Any) -> Message | None:
     finally:
         awaitable.close()
     return None
+
+
+@contextlib.contextmanager
+def collection_at(allocation: int, do: Callable[[], object]) -> Iterator[None]:
+    """Run `do` in a collection that begins at about that allocation. (Later versions than Python
+    3.11 collect between instructions only: there it runs sooner or later.)"""
+    spare = [{"dict": number} for number in range(100)]  # none is spare: the next one is made
+    gc.collect()
+    Garbage(do)
+    gc.set_threshold(allocation)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*THRESHOLDS)
+        gc.collect()
+        del spare
+
+
+THRESHOLDS = gc.get_threshold()
+
+
+@pytest.mark.parametrize("allocation", range(1, 9))
+def test_a_finalizer_that_receives_within_a_receive(
+    serve: Serve, notes: Notes, allocation: int
+) -> None:
+    """One of the two gets the message; the other one has to wait."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(receive, send)
+        assert (await receive())["text"] == "first"
+        seen: list[Message | None] = []
+        with collection_at(allocation, lambda: seen.append(step(receive()))):
+            seen.append(step(receive()))
+        notes.put([message["text"] for message in seen if message is not None])
+        await echo_all(receive, send)
+
+    with serve(app) as server, opened(server) as client:
+        client.send(frame(TEXT, b"first") + frame(TEXT, b"second"))
+        assert notes.get() == ["second"]
+        client.text("third")
+        assert client.read_message() == "third"
+        client.say_goodbye()
+
+
+@pytest.mark.parametrize("allocation", range(1, 9))
+@pytest.mark.parametrize("waits", [False, True], ids=["has", "waits"])
+def test_a_finalizer_that_stops_the_receive(
+    serve: Serve, notes: Notes, allocation: int, waits: bool
+) -> None:
+    """It is over, with its message or without one, which is not lost then."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(receive, send)
+        assert (await receive())["text"] == "first"
+        awaitable: Any = receive()
+        message = None
+        with collection_at(allocation, awaitable.close), contextlib.suppress(RuntimeError):
+            message = step(awaitable)
+        with pytest.raises(RuntimeError):
+            awaitable.send(None)
+        notes.put(message or await receive())
+        await echo_all(receive, send)
+
+    with serve(app) as server, opened(server) as client:
+        client.send(frame(TEXT, b"first") + (b"" if waits else frame(TEXT, b"second")))
+        if waits:
+            client.text("second")
+        assert notes.get() == {"type": "websocket.receive", "text": "second"}
+        client.text("third")
+        assert client.read_message() == "third"
+        client.say_goodbye()
 
 
 # ---- no memory
