@@ -82,19 +82,33 @@ wait_dealloc(PyObject *op)
     cv_free_list_del(&state->free_waits, op);
 }
 
+static PyObject *
+raise_over(void)
+{
+    PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
+    return NULL;
+}
+
 /* Waits: the future that the task is to wait on. New reference, or NULL. */
 static PyObject *
 wait_suspend(WaitObject *self)
 {
+    if (self->exchange == NULL) {
+        return raise_over();
+    }
     cv_service_t *service = self->exchange->service;
-    const cv_names_t *names = &service->state->names;
-    PyObject *future = PyObject_CallMethodNoArgs(service->loop, names->create_future);
+    cv_state_t *state = service->state; /* outlives the service */
+    PyObject *future = PyObject_CallMethodNoArgs(service->loop, state->names.create_future);
     if (future == NULL) {
         return NULL;
     }
-    if (PyObject_SetAttr(future, names->future_blocking, Py_True) < 0) {
+    if (PyObject_SetAttr(future, state->names.future_blocking, Py_True) < 0) {
         Py_DECREF(future);
         return NULL;
+    }
+    if (self->exchange == NULL) { /* making the future started a collection, and a finalizer ended the awaitable */
+        Py_DECREF(future);
+        return raise_over();
     }
     Py_XSETREF(self->future, Py_NewRef(future));
     cv_list_remove(&self->node);
@@ -108,7 +122,7 @@ wait_step(PyObject *op, PyObject *Py_UNUSED(arg), PyObject **result)
     WaitObject *self = (WaitObject *)op;
     *result = NULL;
     if (self->exchange == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
+        raise_over();
         return PYGEN_ERROR;
     }
     int done = self->attempt(self, result);

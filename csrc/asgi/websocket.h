@@ -85,6 +85,9 @@ int cv_websocket_deny_body(WebSocketObject *websocket, PyObject *message);
 PyObject *cv_websocket_receive_call(PyObject *channel, PyObject *const *args, size_t nargsf, PyObject *kwnames);
 int cv_websocket_take(ExchangeObject *exchange, PyObject *message, cv_opening_t *opening);
 
+/* Raises what tells the application that a message of this type comes behind its end. Returns -1. */
+int cv_websocket_raise_late(PyObject *type);
+
 /* Raises what tells the application that its client is gone: an OSError. Returns -1. */
 int cv_websocket_raise_gone(const WebSocketObject *websocket);
 

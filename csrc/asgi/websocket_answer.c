@@ -3,6 +3,7 @@
  * What answers a handshake: websocket.accept, websocket.close, or an ordinary response that denies it (ASGI WebSocket
  * specification, "WebSocket Denial Response").
  */
+#include <errno.h>
 #include <stdio.h>
 
 #include "asgi/fields.h"
@@ -83,6 +84,27 @@ check(WebSocketObject *websocket, int error)
     return error < 0 ? cv_error_set(error) : 0;
 }
 
+/* 0 while the answer that began goes on. Code of the application's that ran meanwhile, an iterator of fields, may have
+ * sent another end of the handshake: then -1 with an exception. */
+static int
+check_phase(WebSocketObject *websocket, cv_websocket_phase phase, PyObject *type)
+{
+    return websocket->phase == (uint8_t)phase ? 0 : cv_websocket_raise_late(type);
+}
+
+/* The WebSocket is open from here, for what cv_conn_ws_open tells already; if that has no memory it never was. */
+static int
+open_frames(WebSocketObject *websocket)
+{
+    websocket->phase = CV_WEBSOCKET_OPEN;
+    int error = websocket->conn == NULL ? CV_CONN_EGONE : cv_conn_ws_open(websocket->conn);
+    if (error < 0 && error != CV_CONN_EGONE) {
+        websocket->phase = CV_WEBSOCKET_CONNECTING;
+        fail_head(websocket);
+    }
+    return check(websocket, error);
+}
+
 int
 cv_websocket_accept(WebSocketObject *websocket, PyObject *message)
 {
@@ -93,17 +115,14 @@ cv_websocket_accept(WebSocketObject *websocket, PyObject *message)
     if (status == 0) {
         status = cv_fields_each(headers, put_accept_field, websocket);
         status = status == 0 ? put_subprotocol(websocket, subprotocol) : status;
+        status = status == 0 ? check_phase(websocket, CV_WEBSOCKET_CONNECTING, names->websocket_accept) : status;
         if (status < 0) {
             fail_head(websocket);
         }
     }
     Py_XDECREF(subprotocol);
     Py_XDECREF(headers);
-    if (status < 0) {
-        return -1;
-    }
-    websocket->phase = CV_WEBSOCKET_OPEN;
-    if (check(websocket, websocket->conn == NULL ? CV_CONN_EGONE : cv_conn_ws_open(websocket->conn)) < 0) {
+    if (status < 0 || open_frames(websocket) < 0) {
         return -1;
     }
     cv_service_wake(websocket->service);
@@ -133,6 +152,10 @@ read_status(PyObject *status, unsigned *out)
         PyErr_SetString(PyExc_KeyError, "status");
         return -1;
     }
+    if (!PyLong_Check(status)) {
+        PyErr_Format(PyExc_TypeError, "the response status must be an int, not %.100s", Py_TYPE(status)->tp_name);
+        return -1;
+    }
     long number = PyLong_AsLong(status);
     if (number == -1 && PyErr_Occurred()) {
         return -1;
@@ -155,7 +178,9 @@ cv_websocket_deny_start(WebSocketObject *websocket, PyObject *message)
     if (status == 0) {
         status = check(websocket, cv_conn_respond(websocket->conn, code));
     }
-    if (status == 0 && cv_fields_each(headers, put_denial_field, websocket) < 0) {
+    if (status == 0
+        && (cv_fields_each(headers, put_denial_field, websocket) < 0
+            || check_phase(websocket, CV_WEBSOCKET_CONNECTING, names->websocket_http_response_start) < 0)) {
         status = fail_head(websocket);
     }
     Py_XDECREF(headers);
@@ -191,6 +216,9 @@ cv_websocket_deny_body(WebSocketObject *websocket, PyObject *message)
         return -1;
     }
     int more = cv_send_more(cv_message_find(message, names->more_body));
+    if (more >= 0 && check_phase(websocket, CV_WEBSOCKET_DENYING, names->websocket_http_response_body) < 0) {
+        more = -1;
+    }
     if (more < 0 || websocket->conn == NULL) {
         Py_DECREF(payload.owner);
         return more < 0 ? -1 : cv_websocket_raise_gone(websocket);
@@ -201,7 +229,7 @@ cv_websocket_deny_body(WebSocketObject *websocket, PyObject *message)
         Py_DECREF(payload.owner);
     }
     cv_service_wake(websocket->service);
-    if (!more || (error < 0 && error != CV_CONN_EGONE)) {
+    if (error != -ENOMEM && (!more || (error < 0 && error != CV_CONN_EGONE))) {
         end_denial(websocket);
     }
     if (check(websocket, error) < 0) {

@@ -106,13 +106,15 @@ make_event(const cv_names_t *names, PyObject *type)
     return event;
 }
 
-/* The event of the first message that waits; it is taken off the queue. */
+/* The event of the first message that waits, which is taken off the queue; else NULL, without an exception if there is
+ * none any more: what is made here may start a collection, whose finalizers may receive, too. */
 static PyObject *
 take_message(WebSocketObject *websocket)
 {
     const cv_names_t *names = &websocket->service->state->names;
     PyObject *event = make_event(names, names->websocket_receive);
-    if (event == NULL) {
+    if (event == NULL || websocket->queue_len == 0) {
+        Py_XDECREF(event);
         return NULL;
     }
     cv_websocket_message_t message = websocket->queue[websocket->queue_first];
@@ -158,10 +160,10 @@ settle(WebSocketObject *websocket)
     }
 }
 
+/* What comes next: 1, or 0 if there is nothing yet, or -1. */
 static int
-attempt_receive(WaitObject *wait, PyObject **result)
+take_next(WebSocketObject *websocket, PyObject **result)
 {
-    WebSocketObject *websocket = (WebSocketObject *)wait->exchange;
     const cv_names_t *names = &websocket->service->state->names;
     if (websocket->told_connect && websocket->queue_len == 0) {
         settle(websocket);
@@ -176,7 +178,19 @@ attempt_receive(WaitObject *wait, PyObject **result)
     } else {
         return 0;
     }
-    return *result == NULL ? -1 : 1;
+    if (*result == NULL) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    return 1;
+}
+
+static int
+attempt_receive(WaitObject *wait, PyObject **result)
+{
+    WebSocketObject *websocket = (WebSocketObject *)Py_NewRef(wait->exchange); /* a finalizer may end the awaitable */
+    int status = take_next(websocket, result);
+    Py_DECREF(websocket);
+    return status;
 }
 
 PyObject *

@@ -60,7 +60,7 @@ send_payload(WebSocketObject *websocket, cv_ws_opcode opcode, PyObject *data, cv
 {
     cv_service_t *service = websocket->service;
     bool kept = false;
-    bool repeated = note_repeated(service, data);
+    bool repeated = websocket->conn != NULL && note_repeated(service, data);
     cv_span_t span = {payload->data, payload->len};
     int error = websocket->conn == NULL
         ? CV_CONN_EGONE
@@ -103,6 +103,10 @@ read_code(PyObject *code, unsigned *out)
     *out = CV_WS_NORMAL;
     if (code == NULL || code == Py_None) {
         return 0;
+    }
+    if (!PyLong_Check(code)) {
+        PyErr_Format(PyExc_TypeError, "the code of a close must be an int, not %.100s", Py_TYPE(code)->tp_name);
+        return -1;
     }
     long number = PyLong_AsLong(code);
     if (number == -1 && PyErr_Occurred()) {
@@ -205,6 +209,12 @@ take_denying(WebSocketObject *websocket, PyObject *type, PyObject *dict)
 }
 
 int
+cv_websocket_raise_late(PyObject *type)
+{
+    return unexpected("Unexpected ASGI message '%S', after sending 'websocket.close'.", type);
+}
+
+int
 cv_websocket_raise_gone(const WebSocketObject *websocket)
 {
     PyErr_SetNone(websocket->service->state->client_disconnected);
@@ -222,7 +232,7 @@ cv_websocket_take(ExchangeObject *exchange, PyObject *dict, cv_opening_t *Py_UNU
         return -1;
     }
     if (websocket->phase == CV_WEBSOCKET_CLOSED) {
-        return unexpected("Unexpected ASGI message '%S', after sending 'websocket.close'.", message.type);
+        return cv_websocket_raise_late(message.type);
     }
     if (websocket->ended) {
         return cv_websocket_raise_gone(websocket);

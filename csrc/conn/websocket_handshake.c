@@ -163,10 +163,11 @@ int
 cv_conn_ws_respond(cv_conn_t *conn)
 {
     int error = cv_conn_respond(conn, 101);
-    if (error == 0) {
-        error = append_own_fields(conn);
+    if (error < 0) {
+        return error;
     }
-    if (error < 0 && error != CV_CONN_EGONE) {
+    error = append_own_fields(conn);
+    if (error < 0) {
         cv_conn_retract(conn);
     }
     return error;

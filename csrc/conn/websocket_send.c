@@ -102,30 +102,34 @@ static int
 send_deflated(cv_conn_t *conn, cv_ws_opcode opcode, cv_segment_t *payload, bool repeated)
 {
     const cv_buffer_t *deflated = &conn->env->deflated;
+    bool keeps_context = conn->websocket->deflater != NULL;
     int error = deflate_message(conn, (cv_span_t){payload->data, payload->len}, repeated);
-    if (error < 0) {
-        return error;
-    }
-    if (conn->websocket->deflater == NULL && deflated->len >= payload->len) {
+    if (error == 0 && !keeps_context && deflated->len >= payload->len) {
         return queue_frame(conn, opcode, false, payload);
     }
-    cv_segment_t piece = {.data = deflated->data, .len = deflated->len};
-    payload->owner = NULL;
-    return queue_frame(conn, opcode, true, &piece);
+    if (error == 0) {
+        cv_segment_t piece = {.data = deflated->data, .len = deflated->len};
+        payload->owner = NULL;
+        error = queue_frame(conn, opcode, true, &piece);
+    }
+    if (error < 0 && keeps_context) {
+        cv_conn_close(conn, true); /* the peer's context lacks this message: it could read none of the next */
+    }
+    return error;
 }
 
 int
 cv_conn_ws_send(cv_conn_t *conn, cv_ws_opcode opcode, cv_span_t data, void *owner, bool repeated, bool *out_kept)
 {
     *out_kept = false;
+    if (!repeated) {
+        conn->env->deflated_bits = 0; /* also where nothing is sent: others may be sent this as repeated */
+    }
     if (!cv_conn_ws_is_open(conn)) {
         return CV_CONN_EGONE;
     }
     cv_websocket_t *websocket = conn->websocket;
     cv_segment_t payload = {.data = data.data, .len = data.len, .owner = owner};
-    if (!repeated) {
-        conn->env->deflated_bits = 0;
-    }
     bool compress = websocket->terms.agreed && data.len >= conn->env->ws.deflate.threshold;
     int error = compress ? send_deflated(conn, opcode, &payload, repeated)
                          : queue_frame(conn, opcode, false, &payload);

@@ -8,6 +8,7 @@ import contextlib
 import sys
 from contextvars import ContextVar
 
+from tests.leaks.web_socket_ends import ENDS
 from tests.leaks.web_socket_parts import WEB_SOCKET_PARTS
 from tests.leaks.wsgi_application import wsgi
 from tests.support.asgi import Receive, Scope, Send, echo, hello, read_body, respond
@@ -294,7 +295,7 @@ PARTS = {
     )
 }
 PARTS["wsgi"] = wsgi
-PARTS.update(WEB_SOCKET_PARTS)
+PARTS.update(WEB_SOCKET_PARTS | ENDS)
 
 
 class Application:

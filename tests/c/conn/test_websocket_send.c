@@ -143,6 +143,34 @@ TEST(what_goes_to_many_is_compressed_once)
     CHECK_EQ(fixture_end(f), 0);
 }
 
+TEST(what_could_not_be_sent_to_one_is_not_taken_for_compressed)
+{
+    fixture_t *f = new_deflating(DEFLATE);
+    hear(f);
+    bool kept;
+    CHECK_EQ(send_bytes(f, 5000, false, &kept), 0);
+    CHECK_EQ(f->env.deflated_bits, 12);
+    CHECK_EQ(cv_conn_ws_close(f->conn, 1000, (cv_span_t){"", 0}), 0);
+    CHECK_EQ(send_bytes(f, 6000, false, &kept), CV_CONN_EGONE);
+    CHECK_EQ(f->env.deflated_bits, 0); /* another client, to whom these 6000 are repeated, must not get the 5000 */
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(with_a_context_a_message_that_is_lost_for_want_of_memory_ends_the_connection)
+{
+    fixture_t *f = websocket_fixture();
+    f->env.ws.deflate.enabled = f->env.ws.deflate.context = true;
+    open_websocket(f, DEFLATE);
+    hear(f);
+    bool kept;
+    cv_test_memory_left = 0;
+    CHECK_EQ(send_bytes(f, 5000, false, &kept), -ENOMEM);
+    cv_test_memory_left = -1;
+    CHECK(f->conn->state == CV_CONN_CLOSED);
+    CHECK(!kept);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
 TEST(with_a_context_a_message_may_refer_to_the_one_before)
 {
     fixture_t *f = websocket_fixture();
@@ -295,6 +323,8 @@ main(void)
     RUN(of_many_pings_the_last_is_answered_when_there_is_room);
     RUN(a_message_is_compressed_from_the_threshold_on_if_it_shrinks);
     RUN(what_goes_to_many_is_compressed_once);
+    RUN(what_could_not_be_sent_to_one_is_not_taken_for_compressed);
+    RUN(with_a_context_a_message_that_is_lost_for_want_of_memory_ends_the_connection);
     RUN(with_a_context_a_message_may_refer_to_the_one_before);
     RUN(a_ping_that_nothing_follows_ends_the_connection);
     RUN(any_byte_is_a_sign_of_life);
