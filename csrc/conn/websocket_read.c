@@ -22,6 +22,7 @@ answer_ping(cv_conn_t *conn, cv_span_t payload)
         return 0;
     }
     if (conn->queued <= conn->env->ws.send_high) {
+        cv_buffer_deinit(&websocket->pong); /* the answer to one before this */
         return cv_conn_ws_control(conn, CV_WS_PONG, payload);
     }
     websocket->pong.len = 0;
@@ -29,7 +30,7 @@ answer_ping(cv_conn_t *conn, cv_span_t payload)
     if (error == 0) {
         error = cv_buffer_append(&websocket->pong, payload.data, payload.len);
     }
-    conn->above_high = error == 0;
+    conn->above_high |= error == 0;
     return error;
 }
 
