@@ -131,7 +131,7 @@ feed(cv_conn_t *conn, char *data, size_t len)
 int
 cv_conn_ws_take(cv_conn_t *conn, char *data, size_t len)
 {
-    conn->websocket->awaits_life = false;
+    cv_conn_ws_note_life(conn);
     if (cv_conn_waiting(conn) == 0) {
         size_t done = feed(conn, data, len);
         data += done;
