@@ -125,6 +125,9 @@ feed(cv_conn_t *conn, char *data, size_t len)
         conn->input_dropped |= at < len;
         return len;
     }
+    size_t none;
+    cv_ws_event_t nothing;
+    cv_ws_parser_feed(&conn->websocket->parser, NULL, 0, &none, &nothing); /* gives back the last message's memory */
     return at;
 }
 
