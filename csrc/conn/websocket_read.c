@@ -45,7 +45,12 @@ take_message(cv_conn_t *conn, const cv_ws_event_t *message)
     websocket->waiting++;
     conn->unread += message->len;
     conn->env->handed_up++;
-    return conn->env->ops->on_message(conn, message);
+    int status = conn->env->ops->on_message(conn, message);
+    if (status < 0 && !websocket->close_sent) {
+        websocket->waiting--; /* nobody has it */
+        conn->unread -= message->len;
+    }
+    return status;
 }
 
 static int
