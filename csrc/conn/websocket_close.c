@@ -54,7 +54,7 @@ cv_conn_ws_close(cv_conn_t *conn, unsigned code, cv_span_t reason)
     conn->websocket->closed = uv_now(env->loop);
     conn->websocket->waiting = 0; /* nobody takes them: what hides the peer's close frame is read */
     conn->unread = 0;
-    if (env->ws.close_timeout == 0) {
+    if (env->ws.close_timeout == 0 || conn->websocket->failure != 0) { /* who broke a rule is not read any more */
         close_after_write(conn);
         return 0;
     }
