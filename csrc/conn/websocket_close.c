@@ -82,7 +82,9 @@ void
 cv_conn_ws_fail(cv_conn_t *conn, unsigned code, const char *reason, const char *rule)
 {
     cv_span_t text = {reason, strlen(reason)};
-    conn->env->ops->on_cut(conn, rule);
+    if (!conn->gone) {
+        conn->env->ops->on_cut(conn, rule);
+    }
     if (conn->state != CV_CONN_WEBSOCKET) {
         return;
     }
