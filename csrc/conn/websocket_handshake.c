@@ -163,10 +163,11 @@ int
 cv_conn_ws_respond(cv_conn_t *conn)
 {
     int error = cv_conn_respond(conn, 101);
-    if (error == 0) {
-        error = append_own_fields(conn);
+    if (error < 0) {
+        return error;
     }
-    if (error < 0 && error != CV_CONN_EGONE) {
+    error = append_own_fields(conn);
+    if (error < 0) {
         cv_conn_retract(conn);
     }
     return error;
@@ -216,6 +217,9 @@ cv_conn_ws_open(cv_conn_t *conn)
 {
     if (!cv_conn_is_answering(conn)) {
         return CV_CONN_EGONE;
+    }
+    if (!conn->response.head_open || conn->response.status != 101) {
+        return -EINVAL;
     }
     int error = cv_conn_output_reserve(conn, cv_conn_end_head_room(conn), false);
     if (error == 0) {
