@@ -111,7 +111,11 @@ send_deflated(cv_conn_t *conn, cv_ws_opcode opcode, cv_segment_t *payload, bool 
     }
     cv_segment_t piece = {.data = deflated->data, .len = deflated->len};
     payload->owner = NULL;
-    return queue_frame(conn, opcode, true, &piece);
+    error = queue_frame(conn, opcode, true, &piece);
+    if (error < 0 && conn->websocket->deflater != NULL) {
+        cv_deflater_reset(conn->websocket->deflater); /* the peer has not seen what the next message may refer to */
+    }
+    return error;
 }
 
 int
