@@ -3,6 +3,7 @@
  * What answers a handshake: websocket.accept, websocket.close, or an ordinary response that denies it (ASGI WebSocket
  * specification, "WebSocket Denial Response").
  */
+#include <errno.h>
 #include <stdio.h>
 
 #include "asgi/fields.h"
@@ -103,7 +104,12 @@ cv_websocket_accept(WebSocketObject *websocket, PyObject *message)
         return -1;
     }
     websocket->phase = CV_WEBSOCKET_OPEN;
-    if (check(websocket, websocket->conn == NULL ? CV_CONN_EGONE : cv_conn_ws_open(websocket->conn)) < 0) {
+    int error = websocket->conn == NULL ? CV_CONN_EGONE : cv_conn_ws_open(websocket->conn);
+    if (check(websocket, error) < 0) {
+        if (error == -ENOMEM && websocket->conn != NULL) {
+            websocket->phase = CV_WEBSOCKET_CONNECTING;
+            fail_head(websocket);
+        }
         return -1;
     }
     cv_service_wake(websocket->service);
