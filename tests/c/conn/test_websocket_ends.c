@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A WebSocket's ends in every order, what is kept between two messages, and what is owed while the client does not read.
+ * A WebSocket's ends in every order, what is kept between two messages, and what is owed while the client does not
+ * read.
  */
 #define _GNU_SOURCE /* memmem */
 #include "conn/websocket_fixture.h"
