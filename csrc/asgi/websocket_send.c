@@ -60,7 +60,7 @@ send_payload(WebSocketObject *websocket, cv_ws_opcode opcode, PyObject *data, cv
 {
     cv_service_t *service = websocket->service;
     bool kept = false;
-    bool repeated = note_repeated(service, data);
+    bool repeated = websocket->conn != NULL && note_repeated(service, data); /* for who is gone nothing is encoded */
     cv_span_t span = {payload->data, payload->len};
     int error = websocket->conn == NULL
         ? CV_CONN_EGONE

@@ -122,14 +122,14 @@ int
 cv_conn_ws_send(cv_conn_t *conn, cv_ws_opcode opcode, cv_span_t data, void *owner, bool repeated, bool *out_kept)
 {
     *out_kept = false;
+    if (!repeated) {
+        conn->env->deflated_bits = 0; /* also where it does not go out: who repeats it does not know */
+    }
     if (!cv_conn_ws_is_open(conn)) {
         return CV_CONN_EGONE;
     }
     cv_websocket_t *websocket = conn->websocket;
     cv_segment_t payload = {.data = data.data, .len = data.len, .owner = owner};
-    if (!repeated) {
-        conn->env->deflated_bits = 0;
-    }
     bool compress = websocket->terms.agreed && data.len >= conn->env->ws.deflate.threshold;
     int error = compress ? send_deflated(conn, opcode, &payload, repeated)
                          : queue_frame(conn, opcode, false, &payload);

@@ -151,6 +151,19 @@ TEST(what_goes_to_many_is_compressed_once)
     CHECK_EQ(fixture_end(f), 0);
 }
 
+/* Whoever repeats it behind that does not know that nobody got it. */
+TEST(what_does_not_go_out_is_not_taken_for_what_went_out_before)
+{
+    fixture_t *f = new_deflating(DEFLATE);
+    bool kept;
+    CHECK_EQ(send_bytes(f, 5000, false, &kept), 0);
+    CHECK_EQ(f->env.deflated_bits, 12);
+    CHECK_EQ(cv_conn_ws_close(f->conn, 1000, (cv_span_t){"", 0}), 0);
+    CHECK_EQ(send_bytes(f, 6000, false, &kept), CV_CONN_EGONE);
+    CHECK_EQ(f->env.deflated_bits, 0);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
 TEST(with_a_context_a_message_may_refer_to_the_one_before)
 {
     fixture_t *f = websocket_fixture();
@@ -349,6 +362,7 @@ main(void)
     RUN(of_many_pings_the_last_is_answered_when_there_is_room);
     RUN(a_message_is_compressed_from_the_threshold_on_if_it_shrinks);
     RUN(what_goes_to_many_is_compressed_once);
+    RUN(what_does_not_go_out_is_not_taken_for_what_went_out_before);
     RUN(with_a_context_a_message_may_refer_to_the_one_before);
     RUN(no_message_refers_to_one_that_did_not_go_out);
     RUN(an_accept_that_fails_leaves_the_handshake_as_it_was);
