@@ -17,7 +17,7 @@ wants_parsing(const cv_conn_t *conn)
     if (cv_conn_is_dropping(conn)) {
         return false;
     }
-    if (conn->state == CV_CONN_OPEN) {
+    if (conn->state == CV_CONN_OPEN || conn->state == CV_CONN_WEBSOCKET) {
         return !conn->request_complete;
     }
     return conn->state != CV_CONN_IDLE || conn->queued <= conn->env->write_high;
@@ -161,6 +161,10 @@ settle(cv_conn_t *conn)
     if (conn->input_ended && conn->state != CV_CONN_OPEN && !cv_conn_has_next(conn)) {
         conn->close_after_write = true; /* what is left of the input will never be a request */
         cv_conn_need_flush(conn);
+    }
+    cv_conn_ws_parse_waiting(conn); /* behind a handshake that was accepted while it was told */
+    if (conn->state == CV_CONN_CLOSED) {
+        return;
     }
     cv_conn_arm(conn);
     cv_conn_watch(conn, conn->transport.writing);

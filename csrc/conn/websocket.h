@@ -24,7 +24,7 @@ struct cv_websocket {
         cv_ws_parser_t parser;         /* from then on */
     };
     cv_deflater_t *deflater;     /* NULL unless a context is kept for what we send */
-    cv_buffer_t pong;            /* the answer to the last ping, while there was no room to send it */
+    cv_buffer_t pong;            /* the answer to the last ping; has memory only while there is no room to send it */
     cv_deflate_terms_t terms;
     bool open;                   /* it was accepted: `parser` is valid */
     bool close_sent;

@@ -54,7 +54,7 @@ cv_conn_ws_close(cv_conn_t *conn, unsigned code, cv_span_t reason)
     conn->websocket->closed = uv_now(env->loop);
     conn->websocket->waiting = 0; /* nobody takes them: what hides the peer's close frame is read */
     conn->unread = 0;
-    if (env->ws.close_timeout == 0) {
+    if (env->ws.close_timeout == 0 || conn->websocket->failure != 0) { /* who broke a rule is not read any more */
         close_after_write(conn);
         return 0;
     }
@@ -82,7 +82,9 @@ void
 cv_conn_ws_fail(cv_conn_t *conn, unsigned code, const char *reason, const char *rule)
 {
     cv_span_t text = {reason, strlen(reason)};
-    conn->env->ops->on_cut(conn, rule);
+    if (!conn->gone) {
+        conn->env->ops->on_cut(conn, rule);
+    }
     if (conn->state != CV_CONN_WEBSOCKET) {
         return;
     }

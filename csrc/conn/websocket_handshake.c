@@ -218,6 +218,9 @@ cv_conn_ws_open(cv_conn_t *conn)
     if (!cv_conn_is_answering(conn)) {
         return CV_CONN_EGONE;
     }
+    if (!conn->response.head_open || conn->response.status != 101) {
+        return -EINVAL;
+    }
     int error = cv_conn_output_reserve(conn, cv_conn_end_head_room(conn), false);
     if (error == 0) {
         error = begin_frames(conn);

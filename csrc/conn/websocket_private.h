@@ -64,6 +64,9 @@ uint64_t cv_conn_ws_due(const cv_conn_t *conn);
 /* That time has come. */
 void cv_conn_ws_on_due(cv_conn_t *conn);
 
+/* Bytes came: a sign of life. */
+void cv_conn_ws_note_life(cv_conn_t *conn);
+
 /* The first ping's time runs from now on. */
 void cv_conn_ws_start_time(cv_conn_t *conn);
 

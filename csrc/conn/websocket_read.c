@@ -22,6 +22,7 @@ answer_ping(cv_conn_t *conn, cv_span_t payload)
         return 0;
     }
     if (conn->queued <= conn->env->ws.send_high) {
+        cv_buffer_deinit(&websocket->pong); /* the answer to one before this */
         return cv_conn_ws_control(conn, CV_WS_PONG, payload);
     }
     websocket->pong.len = 0;
@@ -29,7 +30,7 @@ answer_ping(cv_conn_t *conn, cv_span_t payload)
     if (error == 0) {
         error = cv_buffer_append(&websocket->pong, payload.data, payload.len);
     }
-    conn->above_high = error == 0;
+    conn->above_high |= error == 0;
     return error;
 }
 
@@ -44,7 +45,12 @@ take_message(cv_conn_t *conn, const cv_ws_event_t *message)
     websocket->waiting++;
     conn->unread += message->len;
     conn->env->handed_up++;
-    return conn->env->ops->on_message(conn, message);
+    int status = conn->env->ops->on_message(conn, message);
+    if (status < 0 && !websocket->close_sent) {
+        websocket->waiting--; /* nobody has it */
+        conn->unread -= message->len;
+    }
+    return status;
 }
 
 static int
@@ -124,13 +130,16 @@ feed(cv_conn_t *conn, char *data, size_t len)
         conn->input_dropped |= at < len;
         return len;
     }
+    size_t none;
+    cv_ws_event_t nothing;
+    cv_ws_parser_feed(&conn->websocket->parser, NULL, 0, &none, &nothing); /* gives back the last message's memory */
     return at;
 }
 
 int
 cv_conn_ws_take(cv_conn_t *conn, char *data, size_t len)
 {
-    conn->websocket->awaits_life = false;
+    cv_conn_ws_note_life(conn);
     if (cv_conn_waiting(conn) == 0) {
         size_t done = feed(conn, data, len);
         data += done;

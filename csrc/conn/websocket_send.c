@@ -53,7 +53,7 @@ void
 cv_conn_ws_on_room(cv_conn_t *conn)
 {
     cv_buffer_t *pong = &conn->websocket->pong;
-    if (pong->len == 0 || !cv_conn_ws_is_open(conn)) {
+    if (pong->cap == 0 || !cv_conn_ws_is_open(conn)) {
         return;
     }
     if (cv_conn_ws_control(conn, CV_WS_PONG, (cv_span_t){pong->data, pong->len}) < 0) {

@@ -27,9 +27,21 @@ cv_conn_ws_due(const cv_conn_t *conn)
     if (websocket->close_sent || websocket->failure != 0) {
         return after(websocket->closed, settings->close_timeout);
     }
-    uint64_t due = earlier(after(websocket->pinged, settings->ping_interval),
-                           after(websocket->messaged, settings->idle_timeout));
-    return websocket->awaits_life ? earlier(due, after(websocket->pinged, settings->ping_timeout)) : due;
+    uint32_t wait = websocket->awaits_life ? settings->ping_timeout : settings->ping_interval;
+    return earlier(after(websocket->pinged, wait), after(websocket->messaged, settings->idle_timeout));
+}
+
+/* The next ping may be due before the answer to this one was: then the deadline is set anew by who reads. */
+void
+cv_conn_ws_note_life(cv_conn_t *conn)
+{
+    if (!conn->websocket->awaits_life) {
+        return;
+    }
+    conn->websocket->awaits_life = false;
+    if (conn->deadline.kind == CV_CONN_WS && cv_conn_ws_due(conn) < conn->deadline.due) {
+        cv_deadline_clear(&conn->deadline);
+    }
 }
 
 void

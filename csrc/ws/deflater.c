@@ -106,6 +106,12 @@ run(z_stream *stream, const char *data, size_t len, cv_buffer_t *out)
     return rc;
 }
 
+void
+cv_deflater_reset(cv_deflater_t *deflater)
+{
+    deflateReset(&deflater->stream);
+}
+
 int
 cv_deflater_run(cv_deflater_t *deflater, const char *data, size_t len, bool keeps_context, cv_buffer_t *out)
 {
@@ -118,7 +124,7 @@ cv_deflater_run(cv_deflater_t *deflater, const char *data, size_t len, bool keep
     int rc = cv_buffer_reserve(out, likely + LEAST_ROOM);
     rc = rc != 0 ? rc : run(&deflater->stream, data, len, out);
     if (rc != 0 || !keeps_context) {
-        deflateReset(&deflater->stream);
+        cv_deflater_reset(deflater);
     }
     out->len = rc != 0 ? before : out->len - TAIL;
     return rc;

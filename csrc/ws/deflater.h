@@ -38,6 +38,9 @@ cv_deflater_t *cv_deflaters_get(cv_deflaters_t *shared, unsigned bits);
 cv_deflater_t *cv_deflater_new(unsigned level, unsigned bits);
 void cv_deflater_free(cv_deflater_t *deflater);
 
+/* Its context is lost: what was compressed last did not go out. */
+void cv_deflater_reset(cv_deflater_t *deflater);
+
 /* Compresses one message and appends it to `out`, without the four bytes at its end that the receiver knows. With
  * `keeps_context` the next message may refer to this one. After an error `out` has what it had before, and the deflater
  * has no context. */

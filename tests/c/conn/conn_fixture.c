@@ -101,7 +101,11 @@ on_message(cv_conn_t *conn, const cv_ws_event_t *message)
 static void
 on_ws_end(cv_conn_t *conn, unsigned code, cv_span_t reason)
 {
-    note(fixture_of(conn->env), "end %u %.*s; ", code, (int)reason.len, reason.data);
+    fixture_t *f = fixture_of(conn->env);
+    note(f, "end %u %.*s; ", code, (int)reason.len, reason.data);
+    if (f->do_ws_end != NULL) {
+        f->do_ws_end(f, conn);
+    }
 }
 
 static void

@@ -33,6 +33,7 @@ struct fixture {
     void (*do_end)(fixture_t *f, cv_conn_t *conn);
     int (*do_websocket)(fixture_t *f, cv_conn_t *conn);
     int (*do_message)(fixture_t *f, cv_conn_t *conn, size_t len);
+    void (*do_ws_end)(fixture_t *f, cv_conn_t *conn);
     void (*do_drain)(fixture_t *f, cv_conn_t *conn);
     void (*do_gone)(fixture_t *f, cv_conn_t *conn);
     void (*do_batch)(fixture_t *f);

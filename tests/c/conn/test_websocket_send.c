@@ -13,15 +13,27 @@
 #include "conn/websocket_fixture.h"
 #include "cv_test.h"
 
-static char big[300000];
-
 enum { SOON = 3,
+       FIELD = 880, /* with it the head fills a first output, but for its end */
        MOST_CALLS = 40 };
+
+static char big[300000];
+static char first_field[FIELD];
+
 
 static int
 send_bytes(fixture_t *f, size_t len, bool repeated, bool *out_kept)
 {
     return cv_conn_ws_send(f->conn, CV_WS_BINARY, (cv_span_t){big, len}, f, repeated, out_kept);
+}
+
+static void
+fill_with_noise(char *data, size_t len, uint32_t seed)
+{
+    for (size_t i = 0; i < len; i++) {
+        seed = seed * 1664525 + 1013904223;
+        data[i] = (char)(seed >> 24);
+    }
 }
 
 static fixture_t *
@@ -111,11 +123,7 @@ TEST(a_message_is_compressed_from_the_threshold_on_if_it_shrinks)
     CHECK_EQ((unsigned char)f->heard[0], 0xc2);
     CHECK(f->heard_len < 1000);
     char noise[200];
-    uint32_t seed = 1;
-    for (size_t i = 0; i < sizeof noise; i++) {
-        seed = seed * 1664525 + 1013904223;
-        noise[i] = (char)(seed >> 24);
-    }
+    fill_with_noise(noise, sizeof noise, 1);
     CHECK_EQ(cv_conn_ws_send(f->conn, CV_WS_BINARY, (cv_span_t){noise, sizeof noise}, NULL, false, &kept), 0);
     turn(f);
     hear(f);
@@ -190,6 +198,27 @@ TEST(with_a_context_a_message_may_refer_to_the_one_before)
     hear(f);
     CHECK(f->heard_len < first / 2);
     memset(big, 0, 1000);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(an_accept_that_fails_leaves_the_handshake_as_it_was)
+{
+    fixture_t *f = websocket_fixture();
+    say(f, HANDSHAKE(""));
+    turn(f);
+    CHECK_EQ(cv_conn_ws_respond(f->conn), 0);
+    CHECK_EQ(cv_conn_ws_respond(f->conn), -EALREADY); /* the head that is held stays */
+    memset(first_field, 'x', sizeof first_field);
+    CHECK_EQ(cv_conn_ws_field(f->conn, (cv_span_t){"x-long", 6}, (cv_span_t){first_field, sizeof first_field}), 0);
+    cv_test_memory_left = 0;
+    int error = cv_conn_ws_open(f->conn);
+    cv_test_memory_left = -1;
+    CHECK_EQ(error, -ENOMEM);
+    cv_conn_retract(f->conn);
+    CHECK_EQ(cv_conn_ws_respond(f->conn), 0);
+    CHECK_EQ(cv_conn_ws_open(f->conn), 0);
+    turn(f);
+    CHECK_HEARD(f, ACCEPTED "\r\n");
     CHECK_EQ(fixture_end(f), 0);
 }
 
@@ -326,6 +355,7 @@ main(void)
     RUN(what_could_not_be_sent_to_one_is_not_taken_for_compressed);
     RUN(with_a_context_a_message_that_is_lost_for_want_of_memory_ends_the_connection);
     RUN(with_a_context_a_message_may_refer_to_the_one_before);
+    RUN(an_accept_that_fails_leaves_the_handshake_as_it_was);
     RUN(a_ping_that_nothing_follows_ends_the_connection);
     RUN(any_byte_is_a_sign_of_life);
     RUN(pings_that_want_no_answer_go_on);
