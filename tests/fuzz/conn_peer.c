@@ -9,7 +9,6 @@
 #include "conn_world.h"
 #include "fuzz.h"
 #include "fuzz_file.h"
-#include "conn_socket.h"
 
 enum { ALPHABET = 26 };
 
@@ -35,12 +34,6 @@ static const char *
 body_at(size_t exchange, size_t at)
 {
     return pattern + (exchange * 7 + at) % ALPHABET;
-}
-
-const char *
-peer_payload(size_t number)
-{
-    return pattern + number * 5 % ALPHABET;
 }
 
 exchange_t *
@@ -281,9 +274,5 @@ peer_check_heard(peer_t *peer)
             break;
         }
     }
-    if (peer->is_socket && at < peer->heard_len) {
-        socket_check_heard(peer, peer->heard + at, peer->heard_len - at);
-    } else {
-        MUST(at == peer->heard_len);
-    }
+    MUST(at == peer->heard_len);
 }

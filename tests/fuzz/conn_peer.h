@@ -13,8 +13,6 @@
 
 enum { EXCHANGES_MAX = 512, /* requests of one connection: an input is too short for more */
        FILE_MAX = 160000,   /* bytes of the file: more than a socket takes at once */
-       QUEUE_MAX = 64,      /* messages that wait for the layer above */
-       SENT_MAX = 512,      /* messages that it sends to one client */
        INTERIM = 103,       /* the interim response that the layer above sends */
        OUTPUT_MAX = 1 << 19 };
 
@@ -30,11 +28,6 @@ typedef struct {
     bool is_guess;        /* refused before anybody knew what it asked: it may have been HEAD */
 } exchange_t;
 
-/* A message that was sent: its length, and where in the pattern it begins. */
-typedef struct {
-    size_t len, number;
-} sent_t;
-
 typedef struct {
     cv_conn_t *conn;      /* NULL once it is gone */
     int client;           /* -1 once closed, or not opened */
@@ -47,17 +40,6 @@ typedef struct {
     char heard[OUTPUT_MAX];
     size_t heard_len;
     bool heard_end;
-    /* of a WebSocket */
-    size_t queue[QUEUE_MAX]; /* the lengths of messages that were told and not consumed */
-    unsigned queue_len;
-    sent_t sent[SENT_MAX];
-    size_t sent_count;
-    bool has_handshake;      /* on_websocket was called: nothing is a request any more */
-    bool is_socket;          /* it was accepted */
-    bool has_closed;         /* ... and the layer above closed it */
-    bool has_ended;          /* on_ws_end was called */
-    bool is_cut;             /* ... or on_cut */
-    bool deflates, keeps_context;
 } peer_t;
 
 /* Makes the bytes of every body, and the file. Called once. */
@@ -68,9 +50,6 @@ exchange_t *peer_exchange(peer_t *peer);
 
 /* True while the layer above may answer. */
 bool peer_is_answering(const peer_t *peer);
-
-/* The bytes of a message. */
-const char *peer_payload(size_t number);
 
 /* True while the head of the answer can still be taken back. */
 bool peer_is_head_held(const peer_t *peer);

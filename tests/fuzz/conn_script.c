@@ -6,8 +6,6 @@
 #include <unistd.h>
 
 #include "conn/file_opening.h"
-#include "conn/websocket.h"
-#include "conn_socket.h"
 #include "fuzz_clock.h"
 #include "fuzz_file.h"
 #include "fuzz_memory.h"
@@ -336,82 +334,6 @@ op_interim(uint8_t argument)
     peer_interim(peer, argument % 2 == 0 ? "link" : "x y");
 }
 
-/* ---- WebSockets ---- */
-
-/* From now on handshakes are told, and this is what the connections keep to. */
-static void
-op_sockets(uint8_t argument)
-{
-    cv_ws_settings_t *settings = &world->env.ws;
-    cv_ws_settings_init(settings);
-    settings->enabled = true;
-    settings->max_queue = (argument & 1) != 0 ? 2 : QUEUE_MAX;
-    settings->send_high = (argument & 2) != 0 ? 100 : settings->send_high;
-    settings->max_size = (argument & 4) != 0 ? 20 : 1 << 16;
-    settings->deflate.context = (argument & 8) != 0;
-    settings->close_timeout = (argument & 16) != 0 ? 0 : settings->close_timeout;
-    settings->ping_timeout = (argument & 32) != 0 ? 50000 : settings->ping_timeout;
-    settings->idle_timeout = (argument & 64) != 0 ? 30000 : 0;
-    settings->limit = (argument & 128) != 0 ? 1 : UINT32_MAX;
-}
-
-static void
-op_accept(uint8_t argument)
-{
-    socket_accept(peer, argument % 2 != 0);
-}
-
-static void
-op_message(uint8_t argument)
-{
-    socket_send(world, peer, argument < 0x80 ? argument : argument * 60u, (argument & 1) != 0, false);
-}
-
-static void
-op_repeat(uint8_t argument)
-{
-    socket_send(world, peer, argument, false, true);
-}
-
-static void
-op_end_socket(uint8_t argument)
-{
-    static const unsigned codes[] = {1000, 1005, 1011, 4999};
-    socket_close(peer, codes[argument % 4]);
-}
-
-static void
-op_take(uint8_t argument)
-{
-    socket_consume(peer, argument == 0 ? QUEUE_MAX : argument);
-}
-
-static void
-op_settle(uint8_t argument)
-{
-    (void)argument;
-    socket_settle(peer);
-}
-
-/* A frame of the client's, of which the argument is the first byte; its payload is a byte that says how much follows. */
-static void
-op_frame(uint8_t argument)
-{
-    fuzz_input_t payload = fuzz_take(&wire, fuzz_byte(&wire) % 126u);
-    socket_say(peer, argument, (const char *)payload.at, payload.left);
-}
-
-static void
-op_stop(uint8_t argument)
-{
-    if (peer->conn == NULL) {
-        return;
-    }
-    if (peer->is_socket) {
-        (argument % 2 != 0 ? cv_conn_stop : cv_conn_drain)(peer->conn);
-    }
-}
-
 /* What the callback returns. */
 static void
 op_verdict(uint8_t argument)
@@ -476,15 +398,6 @@ static const struct {
     {'h', true, op_want_trailers},
     {'z', true, op_trailers},
     {'i', true, op_interim},
-    {'J', true, op_sockets},
-    {'d', true, op_accept},
-    {'m', true, op_message},
-    {'R', true, op_repeat},
-    {'E', true, op_end_socket},
-    {'N', true, op_take},
-    {'K', true, op_settle},
-    {'U', true, op_frame},
-    {'V', true, op_stop},
 };
 
 enum { OPERATIONS_COUNT = sizeof(OPERATIONS) / sizeof(OPERATIONS[0]) };

@@ -7,8 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "conn/websocket_private.h"
-#include "conn_socket.h"
+#include "conn/conn_private.h"
 #include "fuzz.h"
 #include "fuzz_clock.h"
 #include "fuzz_file.h"
@@ -73,13 +72,12 @@ on_preamble(cv_conn_t *conn, const cv_preamble_t *preamble)
     tell(world, "\npreamble %u %u", (unsigned)preamble->kind, preamble->port);
 }
 
-/* A request, or a handshake. */
 static int
-begin_exchange(cv_conn_t *conn, const cv_h1_head_t *head, bool is_handshake)
+on_head(cv_conn_t *conn, const cv_h1_head_t *head)
 {
     peer_t *peer = conn->app;
     world_t *world = world_of(conn->env);
-    MUST(peer->conn == conn && !peer->is_over && !peer->has_handshake);
+    MUST(peer->conn == conn && !peer->is_over);
     MUST(peer->exchange_count == 0 || peer_exchange(peer)->is_complete);
     MUST(peer->exchange_count < EXCHANGES_MAX);
     MUST(conn->queued <= conn->env->write_high); /* who does not read is not answered more */
@@ -91,44 +89,7 @@ begin_exchange(cv_conn_t *conn, const cv_h1_head_t *head, bool is_handshake)
     tell(world, "\nhead %.*s %.*s ", (int)head->method_len, head->base + head->method, (int)head->target_len,
          head->base + head->target);
     world->told_head = world->told != NULL ? world->told->len : 0;
-    if (is_handshake) {
-        socket_on_handshake(peer);
-    }
     return judged(peer, act(world, peer));
-}
-
-static int
-on_head(cv_conn_t *conn, const cv_h1_head_t *head)
-{
-    return begin_exchange(conn, head, false);
-}
-
-static int
-on_websocket(cv_conn_t *conn, const cv_h1_head_t *head)
-{
-    return begin_exchange(conn, head, true);
-}
-
-static int
-on_message(cv_conn_t *conn, const cv_ws_event_t *message)
-{
-    peer_t *peer = conn->app;
-    MUST(peer->conn == conn);
-    socket_on_message(peer, message);
-    int verdict = act(world_of(conn->env), peer);
-    if (verdict < 0) {
-        socket_on_untaken(peer, message->len);
-    }
-    return verdict;
-}
-
-static void
-on_ws_end(cv_conn_t *conn, unsigned code, cv_span_t reason)
-{
-    peer_t *peer = conn->app;
-    MUST(peer->conn == conn && code >= CV_WS_NORMAL && reason.len <= CV_WS_REASON_MAX);
-    socket_on_end(peer);
-    act(world_of(conn->env), peer);
 }
 
 static char *
@@ -178,22 +139,8 @@ static void
 on_drain(cv_conn_t *conn)
 {
     peer_t *peer = conn->app;
-    MUST(peer->conn == conn && (peer_is_answering(peer) || conn->state == CV_CONN_WEBSOCKET));
-    size_t pong = conn->state == CV_CONN_WEBSOCKET ? 2 + CV_WS_CONTROL_MAX : 0; /* sent just before */
-    MUST(conn->queued <= cv_conn_write_low(conn) + pong);
+    MUST(peer->conn == conn && peer_is_answering(peer) && conn->queued <= conn->env->write_low);
     act(world_of(conn->env), peer);
-}
-
-/* A handshake that nobody had answered when the server stopped gets 503. */
-static void
-note_stopped(peer_t *peer)
-{
-    const cv_conn_t *conn = peer->conn;
-    exchange_t *exchange = peer_exchange(peer);
-    if (peer->has_handshake && exchange->status == 0 && conn->response_complete && conn->env->draining) {
-        exchange->status = conn->response.status;
-        exchange->is_own = exchange->is_complete = true;
-    }
 }
 
 static void
@@ -201,7 +148,6 @@ on_gone(cv_conn_t *conn)
 {
     peer_t *peer = conn->app;
     MUST(peer->conn == conn);
-    note_stopped(peer);
     act(world_of(conn->env), peer);
     peer->conn = NULL;
     peer->is_over = true;
@@ -237,7 +183,7 @@ on_cut(cv_conn_t *conn, const char *rule)
 {
     peer_t *peer = conn->app;
     MUST(peer->conn == conn && rule[0] != '\0');
-    peer->is_lossy = peer->is_cut = true;
+    peer->is_lossy = true;
 }
 
 static void
@@ -280,9 +226,6 @@ static const cv_conn_ops_t ops = {
     .on_body_room = on_body_room,
     .on_body = on_body,
     .on_end = on_end,
-    .on_websocket = on_websocket,
-    .on_message = on_message,
-    .on_ws_end = on_ws_end,
     .on_drain = on_drain,
     .on_gone = on_gone,
     .on_refused = on_refused,
@@ -304,9 +247,6 @@ world_open(world_t *world)
         peer->room = NULL;
         peer->exchange_count = peer->heard_len = peer->unread = 0;
         peer->is_lossy = peer->is_over = peer->heard_end = false;
-        peer->queue_len = 0;
-        peer->sent_count = 0;
-        peer->has_handshake = peer->is_socket = peer->has_closed = peer->has_ended = peer->is_cut = false;
     }
     memset(&world->answers, 0, sizeof(*world) - offsetof(world_t, answers));
     world->budget = OUTPUT_BUDGET;
@@ -364,7 +304,7 @@ check_conn(const world_t *world, const cv_conn_t *conn)
     size_t kept = conn->state == CV_CONN_READ_HEAD ? env->limits.head
         : conn->state == CV_CONN_PREAMBLE          ? CV_PREAMBLE_V2_MOST
                                                    : env->read_high;
-    size_t unread = env->read_high + (conn->is_websocket ? env->ws.max_size : env->read_buffer_size);
+    size_t unread = env->read_high + env->read_buffer_size;
     MUST(conn->state != CV_CONN_CLOSED && conn->env == env && !conn->parsing);
     MUST(conn->input_start <= conn->input.len && cv_conn_waiting(conn) <= kept + env->read_buffer_size);
     MUST(conn->unread <= unread || (world->gives_room && conn->unread <= BODY_READ));
@@ -373,9 +313,6 @@ check_conn(const world_t *world, const cv_conn_t *conn)
     bool is_seen_to = conn->transport.writing || cv_list_is_linked(&conn->flush_node) || fuzz_file_waiting() > 0;
     MUST(!has_work || is_seen_to);
     check_queue(conn);
-    if (conn->state == CV_CONN_WEBSOCKET) {
-        socket_check(conn, conn->app);
-    }
 }
 
 void
@@ -414,7 +351,6 @@ end_answers(world_t *world)
             } else if (answering) {
                 peer_fail(peer);
             }
-            socket_finish(peer);
             peer_hear(peer, SIZE_MAX);
             goes_on |= answering || peer->heard_len > heard;
         }

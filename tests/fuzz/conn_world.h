@@ -18,7 +18,6 @@ struct world {
     bool has_preambles;   /* the first peer sends a PROXY preamble first, the others may not */
     bool has_expectation; /* a client asked for 100 Continue */
     size_t budget;        /* body bytes that may still be sent */
-    sent_t sent;          /* the last message that was given to any WebSocket */
     long kept, released;  /* pieces that the connection referred to, and let go */
     int verdict;          /* what the callback that runs will return */
     cv_deadline_t request;

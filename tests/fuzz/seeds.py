@@ -62,16 +62,6 @@ def conn() -> Iterator[bytes]:
                 yield conn_input(options | SCRIPT_ANSWERS | more, script, wire)
 
 
-    for script in SOCKET_SCRIPTS:
-        for settings in (0, 1, 2, 4, 8, 16, 32, 64, 128, 7, 8 | 2):
-            for more in (0, HALF_CLOSE, READ_LOW, READ_PIECES):
-                for wire in SOCKET_WIRES:
-                    whole = f"J{settings} S{len(wire)} {script}"
-                    yield conn_input(SCRIPT_ANSWERS | more, whole, wire + PAYLOADS)
-    for wire in SOCKET_FAULTS:
-        yield conn_input(SCRIPT_ANSWERS, "J S255 T T H", wire)
-
-
 def conn_input(options: int, script: str, wire: bytes) -> bytes:
     """Make an input of fuzz_conn.c from a script whose steps are a letter and a number each."""
     steps = b"".join(bytes([ord(step[0]), int(step[1:] or 0)]) for step in script.split())
@@ -210,54 +200,6 @@ SCRIPTS = (
     (HAS_PREAMBLES, "C1 S255 T a T S255 T"),
 )
 """What a client and an application do, in the letters of conn_script.c: S sends, T is a turn, a answers."""
-
-SOCKET_SCRIPTS = (
-    "T d T U129 T m5 T N H U136 T T H",
-    "T d1 T m200 R m201 R T H T H E T H U136 T H",
-    "U129 U130 T T d T T N T U137 T U138 T H E1 T U129 T P255 T P100 T H",
-    "I d T T U1 U128 U129 T N T H U131 T K T H",
-    "T d T U129 U129 U129 T N1 T N1 T U131 T N K T H",
-    "T d T U129 U131 T E T H",
-    "T d T U129 U131 T P100 T P100 T P100 T H",
-    "T d T m255 m255 m255 m255 m255 U137 U137 T H2 T H T H T F T",
-    "T d T P71 T H P71 T H T U138 T P71 T P71 T H P71 T P71 T P71 T H",
-    "T d T P90 T T H P90 T T H",
-    "T d T I m4 I E2 I N U129 T U129 T T H U136 T",
-    "T d T I n U129 T T H",
-    "T d T I k1 U129 T I k U136 T",
-    "T D T H",
-    "T d T D T H U136 T",
-    "D T d T H",
-    "T d T V T H U136 T",
-    "T d T V1 T X T",
-    "C1 S255 T d m200 C0 T d R T H C1 H X T C0 m201 R H T",
-    "T d T U193 T N T H U193 T N H",
-    "M2 T d M0 T d T H",
-    "T M1 d M0 T m129 M2 m201 M0 m201 T H U129 M1 T H",
-    "T d T U129 F T N T H",
-    "T d T A T",
-    "T r b5 T e H T",
-    "T r6 e T H",
-    "T y T H",
-    "T n T H",
-)
-"""The same of a WebSocket, behind J (its settings) and the handshake: d accepts, U is a frame, m a message."""
-
-_HANDSHAKE = (
-    b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-)
-SOCKET_WIRES = (
-    _HANDSHAKE + b"\r\n",
-    _HANDSHAKE + b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
-)
-SOCKET_FAULTS = (
-    _HANDSHAKE.replace(b"GET", b"PUT") + b"\r\n",
-    _HANDSHAKE.replace(b"13", b"8") + b"\r\n",
-    _HANDSHAKE.replace(b"==", b"") + b"\r\n",
-    _HANDSHAKE + b"Content-Length: 1\r\n\r\nx",
-)
-PAYLOADS = 4 * b"\3abc\0\7\xf2\x48\xcd\xc9\xc9\x07\0\2\x03\xe8"
 
 
 _SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
