@@ -353,6 +353,16 @@ async def wait_for_ever(scope: Scope, receive: Receive, send: Send) -> None:
         raise
 
 
+async def greet_and_listen(scope: Scope, receive: Receive, send: Send) -> None:
+    """Say "hello" on a WebSocket, and with which code it is closed."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": "hello"})
+    while (message := await receive())["type"] != "websocket.disconnect":
+        pass
+    say(f"closed with {message['code']}")
+
+
 echo_path = make(echo)
 reading = make(read_slowly)
 endless = make(never_end)
@@ -360,6 +370,7 @@ working = make(work_on)
 stuck_thread = make(block_thread)
 failing = make(fail_request)
 waiting = make(wait_for_ever)
+web_socket = make(greet_and_listen)
 
 
 # ---- the collector ----------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from tests.support.embedded import (
     until,
 )
 from tests.support.server_process import get
+from tests.support.web_socket import WebSocketClient, handshake
 
 
 def test_as_a_task_beside_others(new_loop: LoopFactory) -> None:
@@ -92,6 +93,45 @@ def test_force_exit_from_another_thread_ends_the_wait(new_loop: LoopFactory) -> 
         client.recv(1)
         server.should_exit = True
         server.force_exit = True
+
+
+def test_websockets_are_told_and_do_not_hold_a_stop(new_loop: LoopFactory) -> None:
+    """One client answers the close; another never does. Nothing is left in the loop, which goes on."""
+    server = make_server(applications.web_socket, ws_close_timeout=1)
+    left: list[int] = []
+
+    async def main() -> None:
+        await server.serve()
+        left.append(len(asyncio.all_tasks() - {asyncio.current_task()}))
+
+    with in_thread(server, lambda: run(new_loop, main)):
+        address = ("127.0.0.1", port_of(server))
+        with WebSocketClient(address) as client, WebSocketClient(address) as silent:
+            for each in (client, silent):
+                each.open()
+                assert each.read_message() == "hello"
+            server.should_exit = True
+            client.follow_close(1012)
+            assert silent.read_close().code == 1012
+    assert left == [0]
+
+
+def test_cancelling_serve_cuts_websockets(new_loop: LoopFactory) -> None:
+    async def main() -> None:
+        server = make_server(applications.web_socket)
+        task = asyncio.create_task(server.serve())
+        await until(lambda: server.started)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+        writer.write(handshake())
+        await asyncio.wait_for(reader.readuntil(b"\x81\x05hello"), WAIT)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, WAIT)
+        assert await asyncio.wait_for(reader.read(), WAIT) == b""
+        writer.close()
+        await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
+
+    run(new_loop, main)
 
 
 def test_sockets_of_the_caller_are_used_and_closed(new_loop: LoopFactory) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.asgi import WAIT
 from tests.support.server_process import APPLICATIONS, ServerProcess, get, read_until
+from tests.support.web_socket import WebSocketClient
 
 pytest.importorskip("gunicorn")
 
@@ -191,6 +192,38 @@ def test_graceful_timeout_cancels_before_gunicorn_kills() -> None:
         errors = "\n".join(gunicorn.errors())
         assert "timeout graceful shutdown exceeded" in errors
         assert "Application shutdown complete." in errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_websockets_are_told_and_do_not_hold_a_stop(tmp_path: Path, number: int) -> None:
+    """By a stop and by a new worker. One client answers the close; another never does."""
+    (tmp_path / "special.py").write_text(
+        "from cuvee.workers import CuveeWorker\n"
+        "class Special(CuveeWorker):\n"
+        "    CONFIG_KWARGS = {'ws_close_timeout': 1}\n"
+    )
+    arguments = ("-k", "special.Special", "--pythonpath", str(tmp_path))
+    with Gunicorn("applications:web_socket", *arguments) as gunicorn:
+        address = ("127.0.0.1", gunicorn.wait_until_running())
+        worker = worker_of(gunicorn)
+        with WebSocketClient(address) as client, WebSocketClient(address) as silent:
+            for each in (client, silent):
+                each.open()
+                assert each.read_message() == "hello"
+            gunicorn.signal(number)
+            client.follow_close(1012)
+            assert silent.read_close().code == 1012
+            gunicorn.stderr.expect(f"Worker exiting (pid: {worker})")
+        if number == signal.SIGHUP:
+            with WebSocketClient(address) as client:
+                client.open()
+                assert client.read_message() == "hello"
+                gunicorn.signal(signal.SIGTERM)
+                client.follow_close(1012)
+        assert gunicorn.wait() == 0
+        errors = gunicorn.errors()
+        assert errors.count("closed with 1012") == (3 if number == signal.SIGHUP else 2)
+        assert not any("Traceback" in line or "SIGKILL" in line for line in errors)
 
 
 def test_worker_is_replaced_after_its_requests() -> None:

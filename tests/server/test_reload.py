@@ -23,6 +23,7 @@ import pytest
 from tests.support.asgi import WAIT
 from tests.support.raw import RawClient
 from tests.support.server_process import Output, ServerProcess
+from tests.support.web_socket import WebSocketClient
 
 STARTED = "Started server process"
 COMPLETE = "Application startup complete."
@@ -31,6 +32,7 @@ WATCHERS = ["WatchFiles", "StatReload"]
 
 APPLICATION = """
 import os
+import sys
 from pathlib import Path
 
 VERSION = b"{version}"
@@ -42,6 +44,14 @@ async def app(scope, receive, send):
             await send({{"type": message["type"] + ".complete"}})
             if message["type"] == "lifespan.shutdown":
                 return
+    if scope["type"] == "websocket":
+        await receive()
+        await send({{"type": "websocket.accept"}})
+        await send({{"type": "websocket.send", "bytes": VERSION}})
+        while (message := await receive())["type"] != "websocket.disconnect":
+            pass
+        print("closed with", message["code"], file=sys.stderr, flush=True)
+        return
     path = scope["path"]
     if path == "/exit":
         os._exit(7)
@@ -301,6 +311,31 @@ def test_an_idle_connection_does_not_hold_a_reload(project: Project) -> None:
             child_of(server, 2)
             assert ask(address) == b"2"
         assert server.stop() == 0
+
+
+def test_a_websocket_is_told_and_does_not_hold_a_reload(
+    project: Project, watcher: dict[str, Any]
+) -> None:
+    """One client answers the close; another never does."""
+    with project.serve("--ws-close-timeout", "1", **watcher) as server:
+        address = address_of(server)
+        with WebSocketClient(address) as client, WebSocketClient(address) as silent:
+            for each in (client, silent):
+                each.open()
+                assert each.read_message() == b"1"
+            project.save("2")
+            client.follow_close(1012)
+            assert silent.read_close().code == 1012
+            child_of(server, 2)
+        with WebSocketClient(address) as client:
+            client.open()
+            assert client.read_message() == b"2"
+            server.signal(signal.SIGINT)
+            client.follow_close(1012)
+            assert server.wait() == 0
+        lines = server.errors()
+        assert lines.count("closed with 1012") == 3
+        assert not any("Traceback" in line for line in lines)
 
 
 class Load:

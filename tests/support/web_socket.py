@@ -224,6 +224,12 @@ class WebSocketClient(RawClient):
         assert self.read_to_end() == b""
         return frame
 
+    def follow_close(self, code: int) -> None:
+        """Be told to close, and do."""
+        assert self.read_frame().code == code
+        self.send(close_frame(code))
+        assert self.read_to_end() == b""
+
     def say_goodbye(self, code: int = 1000) -> None:
         """Close in order."""
         self.send(close_frame(code))
