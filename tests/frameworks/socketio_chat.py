@@ -18,7 +18,7 @@ async def stopped() -> None:
 app = socketio.ASGIApp(sio, on_shutdown=stopped)
 
 
-@sio.event
+@sio.event  # type: ignore[untyped-decorator]
 async def connect(sid: str, environ: dict[str, Any], auth: Any) -> None:
     """Let in who has a name."""
     if not auth or "name" not in auth:
@@ -27,7 +27,7 @@ async def connect(sid: str, environ: dict[str, Any], auth: Any) -> None:
     await sio.save_session(sid, {"name": auth["name"], "agent": agent})
 
 
-@sio.event
+@sio.event  # type: ignore[untyped-decorator]
 async def disconnect(sid: str, reason: str) -> None:
     """Note it; rooms are left by themselves."""
     async with sio.session(sid) as session:
@@ -41,7 +41,7 @@ async def name_of(sid: str) -> str:
         return name
 
 
-@sio.event
+@sio.event  # type: ignore[untyped-decorator]
 async def enter(sid: str, room: str) -> str:
     """Enter a room, and tell all in it."""
     await sio.enter_room(sid, room)
@@ -49,20 +49,20 @@ async def enter(sid: str, room: str) -> str:
     return f"welcome to {room}"
 
 
-@sio.event
+@sio.event  # type: ignore[untyped-decorator]
 async def say(sid: str, room: str, text: str) -> None:
     """Tell the room."""
     await sio.emit("said", {"from": await name_of(sid), "text": text}, room=room)
 
 
-@sio.event
+@sio.event  # type: ignore[untyped-decorator]
 async def data(sid: str, room: str, part: dict[str, bytes]) -> bytes:
     """Tell the others in the room, in bytes within JSON; acknowledge with bytes."""
     await sio.emit("data", {"part": part["bytes"]}, room=room, skip_sid=sid)
     return part["bytes"][::-1]
 
 
-@sio.event
+@sio.event  # type: ignore[untyped-decorator]
 async def ask_me(sid: str) -> None:
     """Ask the client, and tell it what it said: from a task, since the answer comes by the same way."""
 
@@ -73,26 +73,26 @@ async def ask_me(sid: str) -> None:
     sio.start_background_task(ask)
 
 
-@sio.event
+@sio.event  # type: ignore[untyped-decorator]
 async def how(sid: str) -> str:
     """By which transport this client has come."""
     transport: str = sio.transport(sid)
     return transport
 
 
-@sio.event
+@sio.event  # type: ignore[untyped-decorator]
 async def leave(sid: str) -> None:
     """Throw the client out of every namespace: by Engine.IO, since a DISCONNECT leaves a connection that polls open."""
     sio.start_background_task(sio.eio.disconnect, sio.manager.eio_sid_from_sid(sid, "/"))
 
 
-@sio.event
+@sio.event  # type: ignore[untyped-decorator]
 async def fail(sid: str) -> None:
     """A mistake in a handler."""
     raise LookupError("in a handler")
 
 
-class Admin(socketio.AsyncNamespace):
+class Admin(socketio.AsyncNamespace):  # type: ignore[misc]
     """Beside the chat, over the same connection."""
 
     async def on_connect(self, sid: str, environ: dict[str, Any], auth: Any) -> None:
