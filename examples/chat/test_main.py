@@ -40,8 +40,12 @@ class Serving:
         pytest.fail("".join(self.seen))
 
     def stop(self) -> None:
-        """Stop it as Ctrl+C would; nothing may have failed."""
+        """Stop it as Ctrl+C would."""
         self.process.send_signal(signal.SIGINT)
+        self.end()
+
+    def end(self) -> None:
+        """Wait for its end; nothing may have failed."""
         rest = self.errors.read()
         self.errors.close()
         assert self.process.wait(timeout=20) == 0, rest
@@ -151,7 +155,7 @@ def test_a_stop_is_told(server: Serving) -> None:
             assert closed.value.rcvd is not None and closed.value.rcvd.code == 1012
 
     play(scene())
-    server.stop()
+    server.end()
 
 
 @pytest.fixture
