@@ -124,7 +124,8 @@ cv_conn_ws_handshake(cv_conn_t *conn, const cv_h1_head_t *head)
     }
     conn->websocket = calloc(1, sizeof(*conn->websocket));
     if (conn->websocket == NULL) {
-        return -ENOMEM;
+        cv_conn_refuse_input(conn, cv_h1_error_status(CV_H1_ENOMEM), cv_h1_error_rule(CV_H1_ENOMEM));
+        return 0;
     }
     conn->is_websocket = true;
     conn->is_last = true; /* what follows a handshake that is denied may be frames: it is no request */

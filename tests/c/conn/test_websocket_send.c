@@ -311,6 +311,19 @@ TEST(a_connection_without_messages_is_closed)
     CHECK_EQ(fixture_end(f), 0);
 }
 
+/* As where there is none for a parser: the log has a line for it. */
+TEST(a_handshake_without_memory_is_told_as_refused)
+{
+    fixture_t *f = websocket_fixture();
+    say(f, HANDSHAKE(""));
+    cv_test_memory_left = 0;
+    turn(f);
+    cv_test_memory_left = -1;
+    CHECK_TOLD(f, "refused 0; gone; ");
+    CHECK_EQ(f->env.ws_count, 0);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
 /* Everything that takes memory, once. Returns false once all of it was there. */
 static bool
 lacks_memory(int left)
@@ -361,6 +374,7 @@ main(void)
     RUN(pings_that_want_no_answer_go_on);
     RUN(while_we_do_not_read_no_sign_of_life_is_expected);
     RUN(a_connection_without_messages_is_closed);
+    RUN(a_handshake_without_memory_is_told_as_refused);
     RUN(without_memory_it_fails_and_nothing_is_lost);
     return cv_test_end();
 }
