@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "asgi/cycle.h"
 
-#include <stddef.h>
-#include <structmember.h>
-
 #include "asgi/access.h"
 #include "asgi/disconnect.h"
 
@@ -68,31 +65,14 @@ cycle_dealloc(PyObject *op)
     cv_free_list_del(memory, op);
 }
 
-static PyObject *
-cycle_get_disconnected(PyObject *op, void *Py_UNUSED(closure))
-{
-    return PyBool_FromLong(((CycleObject *)op)->disconnected);
-}
-
-static PyGetSetDef cycle_getset[] = {
-    {"disconnected", cycle_get_disconnected, NULL, "True once the client left before the answer was complete.", NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyMemberDef cycle_members[] = {
-    {"__vectorcalloffset__", T_PYSSIZET, offsetof(CycleObject, vectorcall), READONLY, NULL},
-    {"task", T_OBJECT, offsetof(CycleObject, task), READONLY, "The task that runs the application, until it is done."},
-    {NULL, 0, 0, 0, NULL},
-};
-
 static PyType_Slot cycle_slots[] = {
     {Py_tp_doc, (void *)"One request and its answer, as the application sees them; receive and send belong to it."},
     {Py_tp_dealloc, cycle_dealloc},
     {Py_tp_traverse, cv_exchange_traverse},
     {Py_tp_clear, cycle_clear},
     {Py_tp_call, PyVectorcall_Call},
-    {Py_tp_getset, cycle_getset},
-    {Py_tp_members, cycle_members},
+    {Py_tp_getset, cv_exchange_getset},
+    {Py_tp_members, cv_exchange_members},
     {0, NULL},
 };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "asgi/exchange.h"
 
+#include <stddef.h>
+
 #include "asgi/task.h"
 #include "asgi/wait.h"
 
@@ -105,3 +107,21 @@ cv_exchange_clear(ExchangeObject *exchange)
     Py_CLEAR(exchange->task);
     Py_CLEAR(exchange->client);
 }
+
+static PyObject *
+get_disconnected(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((ExchangeObject *)op)->disconnected);
+}
+
+PyGetSetDef cv_exchange_getset[] = {
+    {"disconnected", get_disconnected, NULL, "True once the client left before it was over.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+PyMemberDef cv_exchange_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(ExchangeObject, vectorcall), READONLY, NULL},
+    {"task", T_OBJECT, offsetof(ExchangeObject, task), READONLY,
+     "The task that runs the application, until it is done."},
+    {NULL, 0, 0, 0, NULL},
+};

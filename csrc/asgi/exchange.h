@@ -14,6 +14,7 @@
 #define CUVEE_ASGI_EXCHANGE_H
 
 #include <Python.h>
+#include <structmember.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -104,7 +105,10 @@ void cv_exchange_drop(ExchangeObject *exchange);
 /* It is over: the same, and the service may be idle now. */
 void cv_exchange_close(ExchangeObject *exchange);
 
-/* For the types: tp_traverse of an object that has no more to visit than the head, and tp_clear of the head. */
+/* For the types: what Python sees of any exchange, tp_traverse of an object that has no more to visit than the head,
+ * and tp_clear of the head. */
+extern PyGetSetDef cv_exchange_getset[];
+extern PyMemberDef cv_exchange_members[];
 int cv_exchange_traverse(PyObject *exchange, visitproc visit, void *arg);
 void cv_exchange_clear(ExchangeObject *exchange);
 

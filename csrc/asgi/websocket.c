@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "asgi/websocket.h"
 
-#include <stddef.h>
 #include <stdio.h>
-#include <structmember.h>
 
 #include "asgi/client.h"
 #include "asgi/report.h"
@@ -198,32 +196,14 @@ websocket_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
-static PyObject *
-websocket_get_disconnected(PyObject *op, void *Py_UNUSED(closure))
-{
-    return PyBool_FromLong(((WebSocketObject *)op)->disconnected);
-}
-
-static PyGetSetDef websocket_getset[] = {
-    {"disconnected", websocket_get_disconnected, NULL, "True once the connection is gone.", NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyMemberDef websocket_members[] = {
-    {"__vectorcalloffset__", T_PYSSIZET, offsetof(WebSocketObject, vectorcall), READONLY, NULL},
-    {"task", T_OBJECT, offsetof(WebSocketObject, task), READONLY,
-     "The task that runs the application, until it is done."},
-    {NULL, 0, 0, 0, NULL},
-};
-
 static PyType_Slot websocket_slots[] = {
     {Py_tp_doc, (void *)"One WebSocket, as the application sees it; receive and send belong to it."},
     {Py_tp_dealloc, websocket_dealloc},
     {Py_tp_traverse, cv_exchange_traverse},
     {Py_tp_clear, websocket_clear},
     {Py_tp_call, PyVectorcall_Call},
-    {Py_tp_getset, websocket_getset},
-    {Py_tp_members, websocket_members},
+    {Py_tp_getset, cv_exchange_getset},
+    {Py_tp_members, cv_exchange_members},
     {0, NULL},
 };
 

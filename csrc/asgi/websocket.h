@@ -44,7 +44,8 @@ typedef struct {
     cv_websocket_message_t *queue; /* a ring of the messages that wait; NULL while there is none */
     uint32_t queue_first, queue_len, queue_cap;
 
-    uint16_t code;       /* of the disconnect; meaningful once ended */
+    uint16_t code;       /* of the disconnect, once ended */
+    uint16_t denial;     /* the status of the answer that denies the handshake, from its start on */
     uint8_t phase;       /* cv_websocket_phase */
     bool told_connect;   /* receive gave websocket.connect */
     bool ended;          /* no message comes any more: behind those that wait comes the disconnect */

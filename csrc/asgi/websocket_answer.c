@@ -188,7 +188,7 @@ cv_websocket_deny_start(WebSocketObject *websocket, PyObject *message)
         return -1;
     }
     websocket->phase = CV_WEBSOCKET_DENYING;
-    websocket->code = (uint16_t)code;
+    websocket->denial = (uint16_t)code;
     char text[8];
     snprintf(text, sizeof text, "%u", code);
     cv_websocket_report(websocket, text);
@@ -199,10 +199,9 @@ cv_websocket_deny_start(WebSocketObject *websocket, PyObject *message)
 static void
 end_denial(WebSocketObject *websocket)
 {
-    unsigned status = websocket->code;
     websocket->phase = CV_WEBSOCKET_CLOSED;
     cv_websocket_end(websocket, CV_WS_ABNORMAL, NULL);
-    cv_websocket_report_rejected(websocket, status);
+    cv_websocket_report_rejected(websocket, websocket->denial);
 }
 
 int

@@ -64,11 +64,9 @@ wake_receivers(WebSocketObject *websocket)
 int
 cv_websocket_put(WebSocketObject *websocket, const cv_ws_event_t *message)
 {
-    if (websocket->queue_len == websocket->queue_cap && grow_queue(websocket) < 0) {
-        return -1;
-    }
     PyObject *data = make_data(message);
-    if (data == NULL) {
+    if (data == NULL || (websocket->queue_len == websocket->queue_cap && grow_queue(websocket) < 0)) {
+        Py_XDECREF(data);
         return -1;
     }
     uint32_t at = (websocket->queue_first + websocket->queue_len) % websocket->queue_cap;
