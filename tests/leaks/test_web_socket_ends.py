@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import sys
 from collections.abc import Callable
 
@@ -164,8 +165,12 @@ async def stop_with_clients(count: int) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", ["cuvee", "asyncio"])
-def test_a_stop_leaves_nothing(effort: Effort, kind: str) -> None:
+def test_a_stop_leaves_nothing(
+    effort: Effort, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """(uvloop keeps a block of every client of its own, whatever serves it.)"""
+    caplog.set_level(logging.CRITICAL, "uvicorn")  # pytest keeps every record
+    caplog.set_level(logging.CRITICAL, "uvicorn.error")
     rounds = effort.runs // 40
 
     async def main() -> None:

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import termios
+import textwrap
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -434,6 +435,23 @@ def test_control_c_during_the_import(project: Project) -> None:
     project.save("1", "import sys, time\nprint('importing', file=sys.stderr)\ntime.sleep(1000)")
     with project.serve(preexec=os.setsid) as server:
         server.stderr.expect("importing")
+        os.killpg(server.process.pid, signal.SIGINT)
+        assert server.wait() == 0
+        assert not any("Traceback" in line for line in server.errors())
+
+
+def test_control_c_while_an_interpreter_starts(project: Project) -> None:
+    """A terminal sends SIGINT to all processes, however far they have come."""
+    booting = """
+        import sys, time
+        if "-c" in sys.orig_argv:
+            print("boots", file=sys.stderr, flush=True)
+            time.sleep(1000)
+        """
+    (project.path / "sitecustomize.py").write_text(textwrap.dedent(booting))
+    environment = {"PYTHONPATH": str(project.path)}
+    with project.serve(preexec=os.setsid, env=environment) as server:
+        server.stderr.expect("boots")
         os.killpg(server.process.pid, signal.SIGINT)
         assert server.wait() == 0
         assert not any("Traceback" in line for line in server.errors())

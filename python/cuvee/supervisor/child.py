@@ -7,6 +7,7 @@ the application, the parent sends it a `Job`. The end of the pipe is the end of 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import pickle
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType, ModuleType
 from typing import NoReturn
@@ -25,6 +26,8 @@ from typing import NoReturn
 LENGTH = struct.Struct("=Q")
 ORPHAN_SECONDS = 5.0
 """How long a child may go on when its parent is gone."""
+
+STOPS = (signal.SIGINT, signal.SIGTERM)
 
 COMMAND = (
     "import sys; sys.path[:] = [name for name in sys.path if name] + [{home!r}]; "
@@ -58,7 +61,8 @@ class Child:
         home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         command = [sys.executable, *_interpreter_options(), "-c", COMMAND.format(home=home)]
         try:
-            self._process = subprocess.Popen([*command, *map(str, numbers)], pass_fds=numbers)
+            with _interrupts_held():
+                self._process = subprocess.Popen([*command, *map(str, numbers)], pass_fds=numbers)
         finally:
             os.close(control)
         self.pid = self._process.pid
@@ -133,6 +137,19 @@ def _is_command(main: ModuleType) -> bool:
     return cli is not None and getattr(main, "main", None) is cli.main
 
 
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Let a process that starts meanwhile get no SIGINT before it takes it.
+
+    A terminal sends it to all: an interpreter that has just begun would end with a traceback.
+    """
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
 def _interpreter_options() -> list[str]:
     """Return the options of this interpreter, which its children get: -O, -W, -X and the like."""
     options: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
@@ -147,8 +164,9 @@ def main() -> NoReturn:
     numbers = [int(argument) for argument in sys.argv[1:]]
     for number in numbers:
         os.set_inheritable(number, False)
-    for stop in (signal.SIGINT, signal.SIGTERM):
+    for stop in STOPS:
         signal.signal(stop, _leave)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see _interrupts_held
     control, *listeners = numbers
     _import_server()
     job = _receive(control)
@@ -171,6 +189,8 @@ def main() -> NoReturn:
 
 
 def _leave(number: int, _: FrameType | None) -> NoReturn:
+    for stop in STOPS:  # behind the terminal's SIGINT comes the parent's SIGTERM, amid the exit
+        signal.signal(stop, signal.SIG_IGN)
     sys.exit(128 + number)
 
 
