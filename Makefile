@@ -9,7 +9,7 @@
 #   make fuzz     what parses, what writes and the connection, fuzzed (FUZZ_SECONDS=20 for each)
 #   make leaks    the leak scenarios
 #   make autobahn all of Autobahn's WebSocket cases
-#   make full     all of these, and the tests that take minutes
+#   make full     all that CI leaves out: the last five in full, and the tests that take minutes
 #   make measure  cuvee beside its peers (ARGS: benchmarks/run.py has options)
 #   make measure-loops  cuvee's event loop beside others (ARGS: benchmarks/loop.py has options)
 #   make bench    the numbers of the README from benchmarks/results
@@ -140,10 +140,14 @@ leaks: $(VENV)/.built $(VENV)/.test-tools
 autobahn: $(VENV)/.built $(VENV)/.test-tools $(VENV)/.autobahn
 	@$(BIN)/python -m pytest tests/conformance/autobahn --full -k test_all $(ARGS)
 
+# What CI leaves out. A part that fails does not keep the others from being seen.
 full: FUZZ_SECONDS = 300
-full: check c-test asan fuzz $(VENV)/.autobahn $(VENV)/.node $(if $(LIBRARIES),$(VENV)/.libraries)
+full: check c-test $(VENV)/.test-tools $(VENV)/.autobahn $(VENV)/.node $(if $(LIBRARIES),$(VENV)/.libraries)
 	@sh tools/system_tools.sh $(SYSTEM_TOOLS) slowhttptest || true
-	@$(BIN)/python -m pytest $(TESTS) --full $(ARGS)
+	@status=0; \
+	$(MAKE) -s -k -j 2 --output-sync=target asan fuzz FUZZ_SECONDS=$(FUZZ_SECONDS) || status=1; \
+	$(BIN)/python -m pytest $(TESTS) --full -m full $(ARGS) || status=1; \
+	exit $$status
 
 measure: $(VENV)/.built
 	@sh tools/system_tools.sh wrk nghttp2-client strace valgrind

@@ -48,6 +48,8 @@ def main() -> int:
     wanted = text = readme.read_text(encoding="utf-8")
     try:
         wanted = replaced(wanted, "numbers", render(sorted(RESULTS.glob("cpython*.json"))))
+        websocket = render(sorted(RESULTS.glob("websocket-*.json")), "message")
+        wanted = replaced(wanted, "websocket", websocket)
         wanted = replaced(wanted, "loops", render_loops(sorted(RESULTS.glob("loops-*.json"))))
     except ValueError as error:
         print(f"benchmarks/render.py: {error}", file=sys.stderr)
@@ -85,16 +87,16 @@ def render_loops(paths: list[Path]) -> str:
     return text
 
 
-def render(paths: list[Path]) -> str:
+def render(paths: list[Path], unit: str = "request") -> str:
     """The tables of all servers, one behind the other, as Markdown."""
     reports = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     return "".join(
         "\n".join(
             [
-                *_conditions("CPU µs per request", report),
+                *_conditions(f"CPU µs per {unit}", report),
                 "",
                 *_works(report),
-                *_figures("serving hello", FOOTPRINT, report["footprint"]),
+                *_figures("serving hello", FOOTPRINT, report.get("footprint", [])),
                 *_idle_websockets(report.get("idle_websockets", [])),
                 "",
             ]

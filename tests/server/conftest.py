@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""The loops that a server is embedded in."""
+"""The loops that a server is embedded in, and what it reloads."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from tests.support.embedded import LoopFactory
+from tests.support.reload_project import Project
 from tests.support.server import LOOPS, loop_factory, missing_loop
 
 
@@ -16,3 +19,11 @@ def new_loop(request: pytest.FixtureRequest) -> LoopFactory:
     if reason:
         pytest.skip(reason)
     return loop_factory(request.param)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """An application in a folder of its own."""
+    path = tmp_path / "project"
+    path.mkdir()
+    return Project(path)
