@@ -13,7 +13,12 @@ from pathlib import Path
 from .errors import BuildError
 from .tuning import works
 
-TRAINING = Path(__file__).with_name("training.py")
+ROOT = Path(__file__).parent.parent
+TRAINING = (
+    f"import sys; sys.path.append({str(ROOT)!r}); "
+    "from build_support.training import main; sys.exit(main())"
+)
+"""What the interpreter of the training run executes: nothing else of this folder is found there."""
 SECONDS = 300
 
 
@@ -42,7 +47,7 @@ class Profile(ABC):
     def train(self, site: Path) -> None:
         """Count: let the package in `site` serve the load of training.py."""
         self.forget()
-        command = [sys.executable, "-sSP", str(TRAINING), str(site)]
+        command = training_command(site)
         try:
             done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS
@@ -117,6 +122,11 @@ class ClangProfile(Profile):
     def using_flags(self) -> list[str]:
         """What was not trained has no counts, which is no reason to warn."""
         return [f"-fprofile-use={self.merged}", "-Wno-profile-instr-unprofiled"]
+
+
+def training_command(site: Path) -> list[str]:
+    """The command that lets the package in `site` serve the load of training.py."""
+    return [sys.executable, "-sSP", "-c", TRAINING, str(site)]
 
 
 def _failed(reason: str) -> BuildError:

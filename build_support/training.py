@@ -1,11 +1,9 @@
 """The training run for profile-guided optimisation: a server of the new extension, and its load.
 
-    python training.py SITE
-
-SITE is the folder with the package under training. The load is what servers meet, in about these
-shares: mostly small requests on many connections that stay, then browsers, bodies, streams,
-pipelining, clients that leave, nonsense. It needs nothing but the standard library and the loopback
-interface. Whatever goes wrong is one line on standard error.
+profiles.py starts it; its argument is the folder with the package under training. The load is what
+servers meet, in about these shares: mostly small requests on many connections that stay, then
+browsers, bodies, streams, pipelining, WebSocket, clients that leave, nonsense. It needs nothing but
+the standard library and the loopback interface. Whatever goes wrong is one line on standard error.
 """
 
 from __future__ import annotations
@@ -16,6 +14,8 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from . import training_websocket as web_socket
 
 SECONDS = 60.0
 """How long the server may be silent, and how long it may take to end."""
@@ -115,12 +115,17 @@ class Client:
             parts += len(self.held)
         self.held = self.held[len(self.held) - (parts - length) :]
 
-    def expect(self, status: int = 200) -> None:
-        """Read one answer, to its end."""
+    def expect_head(self, status: int) -> bytes:
+        """Read the head of one answer."""
         head = self._until(b"\r\n\r\n").lower()
         if not head.startswith(b"http/1.1 %d " % status):
             line = head.partition(b"\r\n")[0].decode("latin-1")
             raise TrainingError(f"the server answered {line!r} in place of {status}")
+        return head
+
+    def expect(self, status: int = 200) -> None:
+        """Read one answer, to its end."""
+        head = self.expect_head(status)
         if b"\r\ncontent-length: " in head:
             length = head.partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0]
             self._exactly(int(length))
@@ -130,6 +135,20 @@ class Client:
             self._until(b"\r\n")
         else:
             self.expect_end()
+
+    def expect_frame(self, opcode: int) -> None:
+        """Read one frame."""
+        while len(self.held) < 10 and len(self.held) < 2 + self._length_size():
+            self._more()
+        size = self._length_size()
+        length = int.from_bytes(self.held[2 : 2 + size], "big") if size else self.held[1]
+        if (found := self.held[0] & 0x0F) != opcode:
+            raise TrainingError(f"the server sent a frame of type {found} in place of {opcode}")
+        self._exactly(2 + size + length)
+
+    def _length_size(self) -> int:
+        """How many bytes of a frame's length stand behind the first two."""
+        return {126: 2, 127: 8}.get(self.held[1], 0) if len(self.held) > 1 else 8
 
     def expect_end(self) -> None:
         """Read until the server closes."""
@@ -211,6 +230,52 @@ class Load:
         self.repeat(get(b"/stream"), connections=2, rounds=5)
         self.repeat(get(b"/events"), connections=16, rounds=5)
 
+    @contextlib.contextmanager
+    def web_socket_clients(
+        self, count: int, target: bytes = b"/talk", fields: bytes = b""
+    ) -> Iterator[list[Client]]:
+        """So many WebSockets; at the end each is closed in order."""
+        with self.clients(count) as clients:
+            for client in clients:
+                client.send(get(target, web_socket.UPGRADE + fields))
+                client.expect_head(101)
+            yield clients
+            for client in clients:
+                client.send(web_socket.close())
+                client.expect_frame(web_socket.CLOSE)
+                client.expect_end()
+
+    def talk(
+        self, data: bytes, answers: list[int], connections: int, rounds: int, fields: bytes = b""
+    ) -> None:
+        """Send frames on every WebSocket, read every frame that comes for it, and so on."""
+        with self.web_socket_clients(connections, fields=fields) as clients:
+            for _ in range(rounds):
+                for client in clients:
+                    client.send(data)
+                for client in clients:
+                    for opcode in answers:
+                        client.expect_frame(opcode)
+
+    def web_sockets(self) -> None:
+        """Messages of usual sizes, one after the other and several at once, and one to all."""
+        text, binary, pong = web_socket.TEXT, web_socket.BINARY, web_socket.PONG
+        small, large = b'{"tree": "beech"}' * 4, b'{"tree": "beech"}' * 200
+        self.talk(web_socket.frame(text, small), [text], 64, 60)
+        self.talk(web_socket.frame(binary, small), [binary], 64, 60)
+        self.talk(web_socket.frame(text, small) * 16, [text] * 16, 4, 30)
+        self.talk(web_socket.frame(text, large), [text], 16, 30)
+        self.talk(web_socket.frame(binary, large * 30), [binary], 2, 10)
+        self.talk(web_socket.fragments(text, large), [pong, text], 4, 30)
+        self.talk(web_socket.frame(web_socket.PING), [pong], 16, 20)
+        for data in (web_socket.compressed(text, large), web_socket.frame(text, small)):
+            self.talk(data, [text], 16, 30, web_socket.DEFLATE)
+        with self.web_socket_clients(64, b"/to_all") as clients:
+            for _ in range(60):
+                clients[0].send(web_socket.frame(text, small))
+                for client in clients:
+                    client.expect_frame(text)
+
     def rare(self) -> None:
         """What has to work, and need not be quick."""
         self.in_pieces(get(b"/look", BROWSER), rounds=50)
@@ -223,11 +288,14 @@ class Load:
         self.leave(post(b"/echo", b"e" * 100)[:-10])
         self.leave(get(b"/wait"), answered=True)
         self.once([get(b"/fail")] * 10, status=500)
+        self.once([get(b"/refuse", web_socket.UPGRADE)] * 10, status=403)
+        self.leave(get(b"/talk", web_socket.UPGRADE), answered=True)
 
     def run(self) -> None:
         """Send everything, then stop the server."""
         self.small()
         self.large()
+        self.web_sockets()
         self.rare()
         self.repeat(get(b"/loop"), 1, 1)
         self.once([get(b"/stop", HOST + b"Connection: close\r\n")])
@@ -281,7 +349,3 @@ def main() -> int:
         print(str(error) or type(error).__name__, file=sys.stderr)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -98,6 +98,33 @@ async def events(scope: Message, receive: Receive, send: Send) -> None:
     await send(body(b""))
 
 
+async def talk(scope: Message, receive: Receive, send: Send) -> None:
+    """Send every message of a WebSocket back."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({**message, "type": "websocket.send"})
+
+
+listeners: set[Send] = set()
+
+
+async def to_all(scope: Message, receive: Receive, send: Send) -> None:
+    """Send every message of a WebSocket to all that are there."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    listeners.add(send)
+    while (message := await receive())["type"] == "websocket.receive":
+        for listener in listeners:
+            await listener({"type": "websocket.send", "text": message["text"]})
+    listeners.discard(send)
+
+
+async def refuse(scope: Message, receive: Receive, send: Send) -> None:
+    """Take no WebSocket."""
+    await send({"type": "websocket.close"})
+
+
 async def nothing() -> None:
     """Be awaited."""
 
@@ -205,6 +232,9 @@ HANDLERS = {
     "/upload": upload,
     "/stream": stream,
     "/events": events,
+    "/talk": talk,
+    "/to_all": to_all,
+    "/refuse": refuse,
     "/task": await_task,
     "/sleep": sleep,
     "/wait": wait,

@@ -16,7 +16,7 @@ import cuvee
 from build_support import compiler, sources
 from build_support.errors import BuildError
 from build_support.pins import PINS
-from build_support.profiles import TRAINING, GccProfile, Profile, profile_of
+from build_support.profiles import GccProfile, Profile, profile_of, training_command
 from build_support.switches import Switches
 from build_support.tuning import link_time
 from tests.support.measured import SANITIZED
@@ -191,5 +191,4 @@ def test_a_trained_build_serves_and_shows_no_symbols(tmp_path: Path) -> None:
     shown = subprocess.run(dynamic, stdout=subprocess.PIPE, text=True, check=True).stdout
     assert [line.split()[-1].lstrip("_") for line in shown.splitlines()] == ["PyInit__core"]
     assert b"gcov" not in extension.read_bytes()  # what counted is not what is shipped
-    trained = [sys.executable, "-sSP", str(TRAINING), str(tmp_path / "site")]
-    subprocess.run(trained, check=True)
+    subprocess.run(training_command(tmp_path / "site"), check=True)
