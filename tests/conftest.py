@@ -10,24 +10,42 @@ from functools import partial
 import pytest
 
 from tests.support.asgi import Notes
-from tests.support.server import RunningServer, missing_loop, running_server
+from tests.support.server import LOOPS, RunningServer, missing_loop, running_server
 
 Serve = Callable[..., RunningServer]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --full."""
+    """Add --full and --own-loop."""
     parser.addoption("--full", action="store_true", help="run the tests that take minutes too")
+    parser.addoption(
+        "--own-loop", action="store_true", help="leave out what runs in others' event loops"
+    )
 
 
+@pytest.hookimpl(tryfirst=True)  # the markers are there when -m is looked at
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes minutes, unless it is asked for."""
+    """Leave out what takes minutes, unless it is asked for, and others' loops where it is asked for."""
+    if config.getoption("--own-loop"):
+        config.hook.pytest_deselected(items=[item for item in items if in_foreign_loop(item)])
+        items[:] = [item for item in items if not in_foreign_loop(item)]
     if config.getoption("--full"):
+        for item in items:
+            if "effort" in getattr(item, "fixturenames", ()):  # of which --full asks more
+                item.add_marker("full")
         return
     skip = pytest.mark.skip(reason="takes minutes; run with --full")
     for item in items:
         if item.get_closest_marker("full"):
             item.add_marker(skip)
+
+
+def in_foreign_loop(item: pytest.Item) -> bool:
+    """Whether a test is one of several that are alike but for the loop, and that is not cuvee's."""
+    if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
+        return False
+    values = (value for value in item.callspec.params.values() if isinstance(value, str))
+    return any(value in LOOPS and value != "cuvee" for value in values)
 
 
 def pytest_collection_finish() -> None:

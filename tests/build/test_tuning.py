@@ -161,8 +161,9 @@ def test_counts_of_former_builds_are_forgotten(tmp_path: Path) -> None:
 # ---- all of it -----------------------------------------------------------------------------------
 
 
+@pytest.mark.full
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer is preloaded")
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_trained_build_serves_and_shows_no_symbols(tmp_path: Path) -> None:
     try:
         for pin in PINS:
