@@ -259,7 +259,7 @@ def test_debug_mode_tells_of_slow_callbacks(factory, caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.WARNING, "asyncio"):
         run_on(factory, main())
     slow = [text for text in caplog.messages if text.startswith("Executing <")]
-    assert any("ransport" in text and "took 0.0" in text for text in slow)
+    assert any("ransport" in text and " took " in text for text in slow)
 
 
 @on_both_loops
