@@ -116,6 +116,7 @@ class RunningServer:
         self.failure: BaseException | None = None
         self.leftover: list[str] = []
         self._setup = setup
+        self._is_running = threading.Event()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._listener = self._bind(bind)
         options: dict[str, Any] = {"lifespan": "off", "access_log": False} | config
@@ -162,6 +163,7 @@ class RunningServer:
             self._listener.close()
 
     async def _main(self) -> None:
+        self._is_running.set()
         if self._setup is not None:
             self._setup()
         await self.server.serve(sockets=[self._listener])
@@ -177,9 +179,10 @@ class RunningServer:
 
         One round is enough for bytes of an open connection: the poll that wakes for it has them too.
         """
+        assert self._is_running.wait(WAIT)  # who can connect need not have met the loop yet
+        assert self.loop is not None
         for _ in range(rounds):
             done = threading.Event()
-            assert self.loop is not None
             self.loop.call_soon_threadsafe(done.set)
             assert done.wait(WAIT)
 
