@@ -17,10 +17,12 @@ from tests.support.measured import ROOT, Measure
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_left(effort: Effort, name: str) -> None:
-    counts = [str(effort.warm_up), str(effort.runs)]
-    command = [sys.executable, "-m", "tests.leaks.loop_scenarios", name, *counts]
-    for _ in range(3):  # a leak is there each time; caches and free lists settle
-        output = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=290)
+    command = [sys.executable, "-m", "tests.leaks.loop_scenarios", name]
+    for number in range(3):  # a leak is there each time; caches and free lists settle in the end
+        counts = [str(effort.warm_up + number * effort.runs), str(effort.runs)]
+        output = subprocess.run(
+            [*command, *counts], cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=290
+        )
         before, after = (Measure(**measured) for measured in json.loads(output.stdout))
         grown = effort.grown(before, after)
         if not grown:
