@@ -34,6 +34,8 @@ TESTS ?= tests examples
 # How long each target is fuzzed, and which ones, if not all.
 FUZZ_SECONDS ?= 20
 FUZZ_TARGETS ?=
+# Tests that take minutes are no reason to print where every thread is.
+PATIENT := -o faulthandler_timeout=0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 C_FILES := $(wildcard csrc/*.[ch] csrc/*/*.[ch])
@@ -138,7 +140,7 @@ leaks: $(VENV)/.built $(VENV)/.test-tools
 	@$(BIN)/python -m pytest tests/leaks --full $(ARGS)
 
 autobahn: $(VENV)/.built $(VENV)/.test-tools $(VENV)/.autobahn
-	@$(BIN)/python -m pytest tests/conformance/autobahn --full -k test_all $(ARGS)
+	@$(BIN)/python -m pytest tests/conformance/autobahn --full -k test_all $(PATIENT) $(ARGS)
 
 # What CI leaves out. A part that fails does not keep the others from being seen; the last is what measures time.
 full: FUZZ_SECONDS = 300
@@ -147,7 +149,7 @@ full: check c-test $(VENV)/.test-tools $(VENV)/.autobahn $(VENV)/.node $(if $(LI
 	@status=0; \
 	$(MAKE) -s -k -j 2 --output-sync=target asan fuzz leaks autobahn FUZZ_SECONDS=$(FUZZ_SECONDS) || status=1; \
 	$(BIN)/python -m pytest $(TESTS) --full -m full --ignore=tests/leaks --ignore=tests/conformance/autobahn \
-		$(ARGS) || status=1; \
+		$(PATIENT) $(ARGS) || status=1; \
 	exit $$status
 
 measure: $(VENV)/.built
