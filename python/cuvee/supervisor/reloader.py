@@ -183,8 +183,8 @@ class Reloader:
                 if not serving.is_stopping:
                     _log_end(serving.pid, code)
             elif serving.deadline is not None and now >= serving.deadline:
-                logger.error("Child process [%d] does not stop, and is killed.", serving.pid)
                 serving.kill()
+                logger.error("Child process [%d] does not stop, and is killed.", serving.pid)
         if self._waiting is not None:
             code = self._waiting.ended()
             if code is not None:
