@@ -96,7 +96,7 @@ def render(paths: list[Path], unit: str = "request") -> str:
                 *_conditions(f"CPU µs per {unit}", report),
                 "",
                 *_works(report),
-                *_figures("serving hello", FOOTPRINT, report.get("footprint", [])),
+                *_figures("serving hello", FOOTPRINT, report["footprint"]),
                 *_idle_websockets(report.get("idle_websockets", [])),
                 "",
             ]

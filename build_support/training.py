@@ -138,17 +138,15 @@ class Client:
 
     def expect_frame(self, opcode: int) -> None:
         """Read one frame."""
-        while len(self.held) < 10 and len(self.held) < 2 + self._length_size():
+        while len(self.held) < 2:
             self._more()
-        size = self._length_size()
+        size = {126: 2, 127: 8}.get(self.held[1], 0)  # of the length behind the first two bytes
+        while len(self.held) < 2 + size:
+            self._more()
         length = int.from_bytes(self.held[2 : 2 + size], "big") if size else self.held[1]
         if (found := self.held[0] & 0x0F) != opcode:
             raise TrainingError(f"the server sent a frame of type {found} in place of {opcode}")
         self._exactly(2 + size + length)
-
-    def _length_size(self) -> int:
-        """How many bytes of a frame's length stand behind the first two."""
-        return {126: 2, 127: 8}.get(self.held[1], 0) if len(self.held) > 1 else 8
 
     def expect_end(self) -> None:
         """Read until the server closes."""

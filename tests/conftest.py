@@ -23,16 +23,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)  # the markers are there when -m is looked at
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what takes minutes, unless it is asked for, and others' loops where it is asked for."""
     if config.getoption("--own-loop"):
-        config.hook.pytest_deselected(items=[item for item in items if in_foreign_loop(item)])
-        items[:] = [item for item in items if not in_foreign_loop(item)]
+        foreign = set(filter(in_foreign_loop, items))
+        config.hook.pytest_deselected(items=list(foreign))
+        items[:] = [item for item in items if item not in foreign]
     if config.getoption("--full"):
-        for item in items:
-            if "effort" in getattr(item, "fixturenames", ()):  # of which --full asks more
-                item.add_marker("full")
         return
     skip = pytest.mark.skip(reason="takes minutes; run with --full")
     for item in items:

@@ -167,8 +167,7 @@ async def stop_with_clients(count: int) -> None:
 @pytest.mark.parametrize("kind", ["cuvee", "asyncio"])
 def test_a_stop_leaves_nothing(effort: Effort, kind: str, caplog: pytest.LogCaptureFixture) -> None:
     """(uvloop keeps a block of every client of its own, whatever serves it.)"""
-    caplog.set_level(logging.CRITICAL, "uvicorn")  # pytest keeps every record
-    caplog.set_level(logging.CRITICAL, "uvicorn.error")
+    caplog.set_level(logging.CRITICAL, "uvicorn.error")  # pytest keeps every record
     rounds = effort.runs // 40
 
     async def main() -> None:
