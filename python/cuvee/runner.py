@@ -67,12 +67,8 @@ def run_config(config: Config) -> None:
         if config.reload:
             _serve_in_children(config, bound or [])
         else:
-            _serve(config, None, bound, stack.close)
-
-
-def serve_here(config: Config, sockets: list[socket.socket]) -> None:
-    """Serve in this process, on `sockets` that a parent has bound; see `run`."""
-    _serve(config, sockets, None, None)
+            load(config)
+            serve_loaded(config, None, bound, stack.close)
 
 
 @contextlib.contextmanager
@@ -119,12 +115,8 @@ def _bind_early(config: Config) -> list[Bound] | None:
     return bind_places(config)
 
 
-def _serve(
-    config: Config,
-    sockets: list[socket.socket] | None,
-    bound: list[Bound] | None,
-    clean_up: Callable[[], None] | None,
-) -> None:
+def load(config: Config) -> None:
+    """Make this process what `config` asks for, and import the application into it."""
     if any(getattr(config, name) is not None for name in PROCESS_OPTIONS):
         from cuvee.process import set_up
 
@@ -132,6 +124,15 @@ def _serve(
             set_up(config)
     config.load_app()
     raise_open_file_limit()
+
+
+def serve_loaded(
+    config: Config,
+    sockets: list[socket.socket] | None,
+    bound: list[Bound] | None = None,
+    clean_up: Callable[[], None] | None = None,
+) -> None:
+    """Serve in this process: on `sockets` that a parent has bound, or see `ProcessServer`."""
     from cuvee.process_server import ProcessServer
 
     server = ProcessServer(config, bound, clean_up)

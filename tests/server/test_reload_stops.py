@@ -59,6 +59,37 @@ def test_control_c_during_the_import(project: Project) -> None:
         assert not any("Traceback" in line for line in server.errors())
 
 
+def test_both_signals_to_a_child_at_once(project: Project) -> None:
+    """The terminal's, and the parent's behind it: the interpreter finds the two together."""
+    slow = "import sys, time\nprint('importing in', os.getpid(), file=sys.stderr)\ntime.sleep(1000)"
+    project.save("1", slow)
+    with project.serve() as server:
+        child = int(server.stderr.expect("importing in").split()[-1])
+        for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
+            os.kill(child, number)
+        server.stderr.expect(f"Child process [{child}] ended with exit code 130.")
+        assert server.stop() == 0
+        assert not any("Traceback" in line or "ignored" in line for line in server.errors())
+
+
+def test_an_import_that_swallows_the_exit(project: Project) -> None:
+    """As a bare `except` does, and the interpreter itself in finalizers."""
+    swallowing = """
+        import sys, time
+        try:
+            print("importing", file=sys.stderr)
+            time.sleep(1000)
+        except:
+            print("swallowed", file=sys.stderr)
+        """
+    project.save("1", textwrap.dedent(swallowing))
+    with project.serve(preexec=os.setsid) as server:
+        server.stderr.expect("importing")
+        os.killpg(server.process.pid, signal.SIGINT)
+        server.stderr.expect("swallowed")
+        assert server.wait() == 0
+
+
 def test_control_c_while_an_interpreter_starts(project: Project) -> None:
     """A terminal sends SIGINT to all processes, however far they have come."""
     booting = """

@@ -175,13 +175,16 @@ def main() -> NoReturn:
     threading.Thread(target=_end_with_parent, args=(control,), daemon=True).start()
     sys.path[:] = job.path
     sys.argv[:] = job.arguments
-    from cuvee.runner import print_failure, serve_here
+    from cuvee.runner import load, print_failure, serve_loaded
 
     try:
         _import_main(job)
         config = pickle.loads(job.config)
         config.configure_logging()
-        serve_here(config, [socket.socket(fileno=number) for number in listeners])
+        load(config)
+        if signal.getsignal(signal.SIGTERM) is _do_nothing:  # an import has swallowed the exit
+            sys.exit(128 + signal.SIGTERM)
+        serve_loaded(config, [socket.socket(fileno=number) for number in listeners])
     except Exception as exc:
         print_failure(exc)
         sys.exit(1)
@@ -189,9 +192,15 @@ def main() -> NoReturn:
 
 
 def _leave(number: int, _: FrameType | None) -> NoReturn:
-    for stop in STOPS:  # behind the terminal's SIGINT comes the parent's SIGTERM, amid the exit
-        signal.signal(stop, signal.SIG_IGN)
+    # Behind the terminal's SIGINT comes the parent's SIGTERM: amid the exit, or together with it.
+    # Not SIG_IGN, of which the interpreter complains when it has already noted the second signal.
+    for stop in STOPS:
+        signal.signal(stop, _do_nothing)
     sys.exit(128 + number)
+
+
+def _do_nothing(number: int, _: FrameType | None) -> None:
+    pass
 
 
 def _import_server() -> None:
