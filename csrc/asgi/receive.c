@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "asgi/channel.h"
 #include "asgi/cycle.h"
+#include "asgi/step.h"
 #include "asgi/wait.h"
 
 #include <string.h>
@@ -64,11 +65,18 @@ request_event(CycleObject *cycle)
     return event;
 }
 
+/* Nothing comes any more but the disconnect. */
+static bool
+has_ended(const CycleObject *cycle)
+{
+    return cycle->disconnected || cycle->complete || cycle->conn == NULL;
+}
+
 static int
 attempt_receive(WaitObject *wait, PyObject **result)
 {
     CycleObject *cycle = (CycleObject *)wait->exchange;
-    if (cycle->disconnected || cycle->complete || cycle->conn == NULL) {
+    if (has_ended(cycle)) {
         *result = disconnect_event(&cycle->service->state->names);
     } else if (cycle->body != NULL || (cycle->body_complete && !cycle->body_ended)) {
         *result = request_event(cycle);
@@ -93,5 +101,9 @@ cv_receive_call(PyObject *op, PyObject *const *Py_UNUSED(args), size_t nargsf, P
         cv_conn_want_body(cycle->conn);
         cv_service_wake(cycle->service);
     }
-    return cv_wait_new(&cycle->exchange, attempt_receive, &cycle->receivers, NULL);
+    PyObject *wait = cv_wait_new(&cycle->exchange, attempt_receive, &cycle->receivers, NULL);
+    if (wait != NULL && (has_ended(cycle) || cycle->told_stop)) {
+        ((WaitObject *)wait)->pauses = cv_step_hears_end(&cycle->exchange);
+    }
+    return wait;
 }

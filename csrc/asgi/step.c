@@ -7,6 +7,7 @@ enum {
     STEP_BYTES = 1 << 18,  /* most bytes that one step sends without giving the others a turn */
     STEP_TIME = 200000,    /* ns, likewise */
     STEP_UNTIMED = 65536,  /* bytes that are sent before the clock is looked at */
+    STEP_HEARS = STEP_UNTIMED / 16, /* what hearing of the end counts for */
 };
 
 bool
@@ -64,4 +65,11 @@ cv_step_to_nobody(ExchangeObject *exchange)
 {
     cv_step_count(exchange, STEP_UNTIMED);
     return is_long(exchange) ? TOOK_LONG : TOOK;
+}
+
+bool
+cv_step_hears_end(ExchangeObject *exchange)
+{
+    cv_step_count(exchange, STEP_HEARS);
+    return is_long(exchange);
 }

@@ -29,6 +29,10 @@ took_t cv_step_took(ExchangeObject *exchange);
 /* The client is gone: nothing is taken. Who never looks goes on sending, and nothing else would end its step. */
 took_t cv_step_to_nobody(ExchangeObject *exchange);
 
+/* The application hears again that nothing more comes. True when a turn of the others is due first, for the same
+ * reason. */
+bool cv_step_hears_end(ExchangeObject *exchange);
+
 /* True until the socket has taken enough of what was too much. */
 static inline bool
 cv_step_must_wait(const ExchangeObject *exchange)

@@ -20,6 +20,7 @@ cv_wait_new(ExchangeObject *exchange, cv_wait_attempt attempt, cv_list_t *waiter
     self->message = Py_XNewRef(message);
     cv_list_init(&self->order);
     self->opening = NULL;
+    self->pauses = false;
     PyObject_GC_Track(self);
     return (PyObject *)self;
 }
@@ -124,6 +125,11 @@ wait_step(PyObject *op, PyObject *Py_UNUSED(arg), PyObject **result)
     if (self->exchange == NULL) {
         raise_over();
         return PYGEN_ERROR;
+    }
+    if (self->pauses) {
+        self->pauses = false;
+        *result = Py_NewRef(Py_None);
+        return PYGEN_NEXT;
     }
     int done = self->attempt(self, result);
     if (done == 0) {

@@ -31,6 +31,7 @@ struct WaitObject {
     PyObject *message;        /* send: what is not taken yet, strong, or NULL */
     cv_list_t order;          /* send: in exchange->unsent while there is a message */
     cv_opening_t *opening;    /* send: the file that the message asks for, or NULL */
+    bool pauses;              /* gives the loop a turn before it tries */
 };
 
 /* New reference. `message` is borrowed and may be NULL. */

@@ -56,6 +56,9 @@ put_subprotocol(WebSocketObject *websocket, PyObject *subprotocol)
         return -1;
     }
     cv_span_t value = {text, (size_t)len};
+    if (len == 0) {
+        return 0; /* as in uvicorn */
+    }
     if (!cv_ws_is_token(value)) {
         PyErr_Format(PyExc_ValueError, "%R is no name of a subprotocol (RFC 6455 section 4.1)", subprotocol);
         return -1;

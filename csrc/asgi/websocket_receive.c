@@ -153,8 +153,9 @@ disconnect_event(WebSocketObject *websocket)
 static void
 settle(WebSocketObject *websocket)
 {
-    if (websocket->conn != NULL && websocket->phase == CV_WEBSOCKET_OPEN && !websocket->ended) {
-        cv_conn_ws_settle(websocket->conn);
+    if (websocket->conn != NULL && websocket->phase == CV_WEBSOCKET_OPEN && !websocket->ended
+        && cv_conn_ws_settle(websocket->conn)) {
+        cv_service_wake(websocket->service);
     }
 }
 
@@ -195,9 +196,14 @@ PyObject *
 cv_websocket_receive_call(PyObject *op, PyObject *const *Py_UNUSED(args), size_t nargsf, PyObject *kwnames)
 {
     ExchangeObject *exchange = ((ChannelObject *)op)->exchange;
+    const WebSocketObject *websocket = (const WebSocketObject *)exchange;
     if (PyVectorcall_NARGS(nargsf) != 0 || kwnames != NULL) {
         PyErr_SetString(PyExc_TypeError, "receive() takes no arguments");
         return NULL;
     }
-    return cv_wait_new(exchange, attempt_receive, &exchange->receivers, NULL);
+    PyObject *wait = cv_wait_new(exchange, attempt_receive, &exchange->receivers, NULL);
+    if (wait != NULL && websocket->ended && websocket->queue_len == 0) {
+        ((WaitObject *)wait)->pauses = cv_step_hears_end(exchange);
+    }
+    return wait;
 }

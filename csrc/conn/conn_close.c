@@ -8,6 +8,9 @@
 void
 cv_conn_close(cv_conn_t *conn, bool reset)
 {
+    if (conn->state == CV_CONN_WEBSOCKET) {
+        cv_conn_ws_take_rest(conn);
+    }
     if (conn->state == CV_CONN_CLOSED) {
         return;
     }
@@ -70,12 +73,12 @@ cv_conn_finish(cv_conn_t *conn)
     }
 }
 
-/* True when requests that came before a FIN are still answered. */
+/* True when requests that came before a FIN are still answered. Of a WebSocket nothing would become. */
 static bool
 has_requests(const cv_conn_t *conn)
 {
     bool any = cv_conn_is_answering(conn) ? conn->request_complete : cv_conn_has_next(conn);
-    return any && conn->env->half_close;
+    return any && conn->env->half_close && !conn->is_websocket;
 }
 
 /* True when a FIN leaves something to do: requests, or a complete answer that is not written yet. A WebSocket has one

@@ -61,6 +61,9 @@ go_on(cv_conn_t *conn)
     if (conn->transport.writing) {
         cv_conn_watch(conn, false);
     }
+    if (conn->state == CV_CONN_WEBSOCKET) {
+        cv_conn_ws_note_written(conn);
+    }
     if (cv_conn_can_advance(conn)) {
         cv_conn_advance(conn);
     } else if (!conn->parsing && conn->state != CV_CONN_CLOSED) {

@@ -22,6 +22,7 @@ static const field_t method_fields[] = {{"allow", "GET"}, {NULL, NULL}}; /* RFC 
 static const field_t upgrade_fields[] = {
     /* section 15.5.22; RFC 6455 section 4.4 */
     {"upgrade", "websocket"},
+    {"connection", "close, upgrade"}, /* RFC 9110 section 7.8 */
     {"sec-websocket-version", "13"},
     {NULL, NULL},
 };

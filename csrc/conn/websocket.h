@@ -31,10 +31,10 @@ struct cv_websocket {
     bool ended;                  /* on_ws_end was called */
     bool awaits_life;            /* nothing was read since the last ping */
     int failure;                 /* the rule that the client broke, behind messages that wait; or 0 */
-    uint32_t waiting;            /* messages that were handed up and not taken yet; their bytes are conn->unread */
-    uint64_t pinged;             /* loop time, as what follows: the last ping, or the begin */
-    uint64_t messaged;           /* the last message, either way */
-    uint64_t closed;             /* our close frame, or the failure */
+    uint32_t waiting;            /* messages that were handed up and not taken yet; what they cost is conn->unread */
+    uint64_t pinged;             /* cv_deadlines_now(), as what follows: the last ping, or the begin */
+    uint64_t messaged;           /* the last message, either way; where there is an idle timeout */
+    uint64_t closed;             /* our close frame was written, or the failure; 0: not yet */
 };
 
 /* Starts the answer that accepts the handshake: 101 with its own fields, into the held head. */
@@ -58,8 +58,8 @@ int cv_conn_ws_close(cv_conn_t *conn, unsigned code, cv_span_t reason);
 void cv_conn_ws_consumed(cv_conn_t *conn, uint32_t count, size_t len);
 
 /* The layer above has taken every message, and is done with them: a client that broke a rule behind them is told so
- * now. */
-void cv_conn_ws_settle(cv_conn_t *conn);
+ * now. True if there was one. */
+bool cv_conn_ws_settle(cv_conn_t *conn);
 
 /* True while messages may be sent. */
 static inline bool

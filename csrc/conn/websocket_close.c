@@ -51,7 +51,6 @@ cv_conn_ws_close(cv_conn_t *conn, unsigned code, cv_span_t reason)
         cv_conn_close(conn, true);
         return error;
     }
-    conn->websocket->closed = uv_now(env->loop);
     conn->websocket->waiting = 0; /* nobody takes them: what hides the peer's close frame is read */
     conn->unread = 0;
     if (env->ws.close_timeout == 0 || conn->websocket->failure != 0) { /* who broke a rule is not read any more */

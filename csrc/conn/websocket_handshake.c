@@ -241,5 +241,9 @@ cv_conn_ws_open(cv_conn_t *conn)
         cv_conn_ws_stop(conn);
     }
     cv_conn_ws_parse_waiting(conn);
+    if (conn->input_ended && conn->state == CV_CONN_WEBSOCKET) {
+        conn->input_ended = false; /* it is read again, behind the frames that came before it */
+        cv_conn_watch(conn, conn->transport.writing);
+    }
     return 0;
 }

@@ -27,6 +27,9 @@ int cv_conn_ws_take(cv_conn_t *conn, char *data, size_t len);
 /* Parses what waits in conn->input, if more may be handed up. */
 void cv_conn_ws_parse_waiting(cv_conn_t *conn);
 
+/* The connection ends: hands up what waits in conn->input, which may end it meanwhile. */
+void cv_conn_ws_take_rest(cv_conn_t *conn);
+
 /* True while more messages may be handed up. */
 bool cv_conn_ws_wants_frames(const cv_conn_t *conn);
 
@@ -69,5 +72,11 @@ void cv_conn_ws_note_life(cv_conn_t *conn);
 
 /* The first ping's time runs from now on. */
 void cv_conn_ws_start_time(cv_conn_t *conn);
+
+/* A message came or went. */
+void cv_conn_ws_note_message(cv_conn_t *conn);
+
+/* All that was queued is written: the time of a close frame runs from now on. */
+void cv_conn_ws_note_written(cv_conn_t *conn);
 
 #endif

@@ -5,13 +5,8 @@
  */
 #include "conn/websocket_private.h"
 
-bool
-cv_conn_ws_wants_frames(const cv_conn_t *conn)
-{
-    const cv_conn_env_t *env = conn->env;
-    return !cv_conn_is_dropping(conn) && conn->websocket->failure == 0 && conn->unread <= env->read_high
-        && conn->websocket->waiting < env->ws.max_queue;
-}
+enum { MESSAGE_COST = 64, /* what a message that waits costs beside its bytes, and more than that */
+       REST_COST = 16 };  /* times the bytes that it came in: what a rest may cost. It may be compressed */
 
 /* RFC 6455 section 5.5.3: who sends pings and reads no pongs gets the answer to the last of them only. */
 static int
@@ -38,17 +33,17 @@ static int
 take_message(cv_conn_t *conn, const cv_ws_event_t *message)
 {
     cv_websocket_t *websocket = conn->websocket;
-    websocket->messaged = uv_now(conn->env->loop);
+    cv_conn_ws_note_message(conn);
     if (websocket->close_sent) {
         return 0; /* the application is done with it */
     }
     websocket->waiting++;
-    conn->unread += message->len;
+    conn->unread += message->len + MESSAGE_COST;
     conn->env->handed_up++;
     int status = conn->env->ops->on_message(conn, message);
     if (status < 0 && !websocket->close_sent) {
         websocket->waiting--; /* nobody has it */
-        conn->unread -= message->len;
+        conn->unread -= message->len + MESSAGE_COST;
     }
     return status;
 }
@@ -91,29 +86,45 @@ fail(cv_conn_t *conn, int error)
         return;
     }
     websocket->failure = error;
-    websocket->closed = uv_now(env->loop);
+    websocket->closed = cv_deadlines_now();
     conn->input_dropped = true;
     cv_deadline_clear(&conn->deadline);
     cv_conn_arm(conn);
 }
 
-void
+bool
 cv_conn_ws_settle(cv_conn_t *conn)
 {
     int failure = conn->websocket->failure;
-    if (conn->state == CV_CONN_WEBSOCKET && failure != 0 && !cv_conn_is_dropping(conn)) {
-        conn->websocket->failure = 0;
-        fail_now(conn, failure);
+    if (conn->state != CV_CONN_WEBSOCKET || failure == 0 || cv_conn_is_dropping(conn)) {
+        return false;
     }
+    conn->websocket->failure = 0;
+    fail_now(conn, failure);
+    return true;
 }
 
-/* Feeds the parser until no more may be handed up. Returns how many bytes are done with. */
+/* True while messages may be handed up that cost `most` together, however many. */
+static bool
+takes(const cv_conn_t *conn, size_t most)
+{
+    return !cv_conn_is_dropping(conn) && conn->websocket->failure == 0 && conn->unread <= most;
+}
+
+bool
+cv_conn_ws_wants_frames(const cv_conn_t *conn)
+{
+    return conn->websocket->waiting < conn->env->ws.max_queue && takes(conn, conn->env->read_high);
+}
+
+/* Feeds the parser until no more may be handed up: at the end of the connection, until messages cost `rest`. Returns
+ * how many bytes are done with. */
 static size_t
-feed(cv_conn_t *conn, char *data, size_t len)
+feed(cv_conn_t *conn, char *data, size_t len, size_t rest)
 {
     size_t at = 0;
     conn->parsing = true;
-    while (at < len && cv_conn_ws_wants_frames(conn)) {
+    while (at < len && (rest > 0 ? takes(conn, rest) : cv_conn_ws_wants_frames(conn))) {
         cv_ws_event_t event;
         size_t used = 0;
         int status = cv_ws_parser_feed(&conn->websocket->parser, data + at, len - at, &used, &event);
@@ -141,14 +152,21 @@ cv_conn_ws_take(cv_conn_t *conn, char *data, size_t len)
 {
     cv_conn_ws_note_life(conn);
     if (cv_conn_waiting(conn) == 0) {
-        size_t done = feed(conn, data, len);
+        size_t done = feed(conn, data, len, 0);
         data += done;
         len -= done;
     }
-    if (cv_list_is_linked(&conn->flush_node)) {
+    int error = len == 0 || cv_conn_is_dropping(conn) ? 0 : cv_conn_keep_input(conn, data, len);
+    if (error == 0 && cv_list_is_linked(&conn->flush_node)) {
         cv_conn_flush(conn); /* answers to control frames: what the application sends comes later */
     }
-    return len == 0 || cv_conn_is_dropping(conn) ? 0 : cv_conn_keep_input(conn, data, len);
+    return error;
+}
+
+static void
+feed_waiting(cv_conn_t *conn, size_t rest)
+{
+    conn->input_start += feed(conn, conn->input.data + conn->input_start, cv_conn_waiting(conn), rest);
 }
 
 void
@@ -158,9 +176,18 @@ cv_conn_ws_parse_waiting(cv_conn_t *conn)
         || !cv_conn_ws_wants_frames(conn)) {
         return;
     }
-    conn->input_start += feed(conn, conn->input.data + conn->input_start, cv_conn_waiting(conn));
+    feed_waiting(conn, 0);
     if (cv_conn_waiting(conn) == 0) {
         cv_conn_release_input(conn);
+    }
+}
+
+void
+cv_conn_ws_take_rest(cv_conn_t *conn)
+{
+    size_t len = cv_conn_waiting(conn);
+    if (len > 0 && !conn->parsing && !conn->websocket->close_sent) {
+        feed_waiting(conn, conn->unread + REST_COST * len);
     }
 }
 
@@ -171,7 +198,7 @@ cv_conn_ws_consumed(cv_conn_t *conn, uint32_t count, size_t len)
         return;
     }
     conn->websocket->waiting -= count;
-    conn->unread -= len;
+    conn->unread -= len + count * MESSAGE_COST;
     cv_conn_ws_parse_waiting(conn);
     cv_conn_watch(conn, conn->transport.writing);
 }

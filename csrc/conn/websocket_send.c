@@ -135,7 +135,7 @@ cv_conn_ws_send(cv_conn_t *conn, cv_ws_opcode opcode, cv_span_t data, void *owne
                          : queue_frame(conn, opcode, false, &payload);
     if (error == 0) {
         *out_kept = payload.owner != NULL;
-        websocket->messaged = uv_now(conn->env->loop);
+        cv_conn_ws_note_message(conn);
     }
     return error;
 }

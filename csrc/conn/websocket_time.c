@@ -25,7 +25,7 @@ cv_conn_ws_due(const cv_conn_t *conn)
     const cv_websocket_t *websocket = conn->websocket;
     const cv_ws_settings_t *settings = &conn->env->ws;
     if (websocket->close_sent || websocket->failure != 0) {
-        return after(websocket->closed, settings->close_timeout);
+        return websocket->closed == 0 ? 0 : after(websocket->closed, settings->close_timeout);
     }
     uint32_t wait = websocket->awaits_life ? settings->ping_timeout : settings->ping_interval;
     return earlier(after(websocket->pinged, wait), after(websocket->messaged, settings->idle_timeout));
@@ -48,8 +48,26 @@ void
 cv_conn_ws_start_time(cv_conn_t *conn)
 {
     cv_websocket_t *websocket = conn->websocket;
-    websocket->pinged = websocket->messaged = uv_now(conn->env->loop);
+    websocket->pinged = websocket->messaged = cv_deadlines_now();
     cv_conn_arm(conn);
+}
+
+void
+cv_conn_ws_note_message(cv_conn_t *conn)
+{
+    if (conn->env->ws.idle_timeout != 0) {
+        conn->websocket->messaged = cv_deadlines_now();
+    }
+}
+
+void
+cv_conn_ws_note_written(cv_conn_t *conn)
+{
+    cv_websocket_t *websocket = conn->websocket;
+    if (websocket->close_sent && websocket->closed == 0) {
+        websocket->closed = cv_deadlines_now();
+        conn->unsent = cv_transport_unsent(&conn->transport);
+    }
 }
 
 /* The time to the next ping counts from this one, whenever its pong comes. While the peer does not take what is queued
@@ -69,14 +87,21 @@ send_ping(cv_conn_t *conn, uint64_t now)
     }
 }
 
-/* Nothing was read since a ping, and its time is over. What has come and was not read yet is a sign of life, and so is
- * a peer that waits for us to read. */
+/* What has come and was not read yet is a sign of life, and so is a peer that waits for us to read. */
+static bool
+may_have_more(const cv_conn_t *conn)
+{
+    return !conn->transport.reading || cv_conn_waiting(conn) > 0 || cv_transport_has_input(&conn->transport);
+}
+
+/* Nothing was read since a ping, and its time is over. One that has left while we don't read is noticed by a later
+ * ping, which it does not take. */
 static void
 end_ping(cv_conn_t *conn, uint64_t now)
 {
-    cv_websocket_t *websocket = conn->websocket;
-    if (!conn->transport.reading || cv_transport_has_input(&conn->transport)) {
-        websocket->pinged = now;
+    if (may_have_more(conn)) {
+        conn->websocket->pinged = now;
+        conn->websocket->awaits_life = false;
         return;
     }
     static const char reason[] = "keepalive ping timeout";
@@ -86,8 +111,12 @@ end_ping(cv_conn_t *conn, uint64_t now)
 }
 
 static void
-end_idle(cv_conn_t *conn)
+end_idle(cv_conn_t *conn, uint64_t now)
 {
+    if (may_have_more(conn)) {
+        conn->websocket->messaged = now;
+        return;
+    }
     static const char text[] = "idle timeout";
     cv_span_t reason = {text, sizeof(text) - 1};
     conn->env->limited[CV_TIMEOUT_WS_IDLE]++;
@@ -95,6 +124,21 @@ end_idle(cv_conn_t *conn)
     if (cv_conn_ws_close(conn, CV_WS_GOING_AWAY, reason) == 0) {
         cv_conn_ws_tell_end(conn, CV_WS_GOING_AWAY, reason);
     }
+}
+
+/* The peer did not answer our close frame in time. While it takes what the kernel holds, it has not come to it. */
+static void
+end_close(cv_conn_t *conn, uint64_t now)
+{
+    int unsent = cv_transport_unsent(&conn->transport);
+    if (unsent < conn->unsent) {
+        conn->unsent = unsent;
+        conn->websocket->closed = now;
+        cv_conn_arm(conn);
+        return;
+    }
+    conn->env->limited[CV_TIMEOUT_WS_CLOSE]++;
+    cv_conn_close(conn, false);
 }
 
 static bool
@@ -113,14 +157,13 @@ cv_conn_ws_on_due(cv_conn_t *conn)
         return;
     }
     if (websocket->close_sent) {
-        conn->env->limited[CV_TIMEOUT_WS_CLOSE]++;
-        cv_conn_close(conn, false);
+        end_close(conn, now);
         return;
     }
     if (websocket->failure != 0) {
         cv_conn_ws_settle(conn);
     } else if (is_over(after(websocket->messaged, settings->idle_timeout), now)) {
-        end_idle(conn);
+        end_idle(conn, now);
     } else if (websocket->awaits_life && is_over(after(websocket->pinged, settings->ping_timeout), now)) {
         end_ping(conn, now);
     } else if (!websocket->awaits_life && is_over(after(websocket->pinged, settings->ping_interval), now)) {

@@ -100,10 +100,11 @@ def test_an_application_that_does_not_receive(loop_kind: str) -> None:
             client.say_goodbye()
 
 
+@pytest.mark.parametrize("queue", [32, 0])
 @pytest.mark.parametrize("size", [0, 10, 1000])
-def test_small_messages_that_are_not_received(loop_kind: str, size: int) -> None:
-    """Small ones are counted: memory is not a matter of bytes alone."""
-    with MeasuredServer(APP, loop=loop_kind, ws_max_queue=32) as server:
+def test_small_messages_that_are_not_received(loop_kind: str, size: int, queue: int) -> None:
+    """Small ones are counted, or cost more than their bytes, which are the only bound without a limit."""
+    with MeasuredServer(APP, loop=loop_kind, ws_max_queue=queue) as server:
         server.served()
         before = server.measure().rss
         with WebSocketClient(server.address, sndbuf=65536) as client:

@@ -4,6 +4,8 @@
  * read.
  */
 #define _GNU_SOURCE /* memmem */
+#include <limits.h>
+
 #include "conn/websocket_fixture.h"
 #include "cv_test.h"
 
@@ -185,6 +187,57 @@ TEST(a_broken_frame_behind_our_close_frame_ends_it_without_another)
     CHECK_EQ(fixture_end(f), 0);
 }
 
+/* Queues our close frame behind more than the socket takes. */
+static void
+close_behind(fixture_t *f, uint32_t timeout)
+{
+    f->env.ws.close_timeout = timeout;
+    block(f);
+    CHECK_EQ(cv_conn_ws_close(f->conn, 1000, none), 0);
+    turn(f);
+}
+
+/* What is queued in front of our close frame has the time of any answer. */
+TEST(the_time_for_a_close_frame_begins_once_ours_is_written)
+{
+    fixture_t *f = new_websocket();
+    close_behind(f, LATE);
+    CHECK_EQ(f->conn->deadline.kind, CV_CONN_WRITE);
+    CHECK_EQ(f->conn->websocket->closed, 0);
+    while (f->conn->queued > 0) {
+        hear(f);
+        turn(f);
+    }
+    CHECK(f->conn->websocket->closed != 0);
+    CHECK_EQ(f->conn->deadline.kind, CV_CONN_WS_CLOSE);
+    CHECK_EQ(f->conn->deadline.due, f->conn->websocket->closed + LATE);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+/* It has not come to our close frame, but it is coming. */
+TEST(who_takes_what_the_kernel_holds_has_the_time_anew)
+{
+    fixture_t *f = new_websocket();
+    close_behind(f, SOON);
+    while (f->conn->queued > 0) {
+        hear(f);
+        turn(f);
+    }
+    uint64_t closed = f->conn->websocket->closed;
+    f->conn->unsent = INT_MAX; /* as if it had taken some of it since */
+    while (f->conn->state == CV_CONN_WEBSOCKET && f->conn->websocket->closed == closed) {
+        turn_waiting(f);
+    }
+    CHECK_EQ(f->conn->state, CV_CONN_WEBSOCKET);
+    CHECK(f->conn->websocket->closed > closed);
+    CHECK_EQ(f->env.limited[CV_TIMEOUT_WS_CLOSE], 0);
+    while (f->conn->state == CV_CONN_WEBSOCKET) {
+        turn_waiting(f);
+    }
+    CHECK_EQ(f->env.limited[CV_TIMEOUT_WS_CLOSE], 1);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
 enum { ANSWERED,   /* the states in which a client may go */
        PAUSED,
        CLOSING,
@@ -322,6 +375,8 @@ main(void)
     RUN(nothing_behind_a_close_frame_is_taken);
     RUN(a_close_in_front_of_a_failure_waits_for_nobody);
     RUN(a_broken_frame_behind_our_close_frame_ends_it_without_another);
+    RUN(the_time_for_a_close_frame_begins_once_ours_is_written);
+    RUN(who_takes_what_the_kernel_holds_has_the_time_anew);
     RUN(a_client_that_is_gone_is_noticed_in_every_state);
     RUN(a_fin_ends_it_in_every_state);
     RUN(every_state_may_be_aborted);
