@@ -34,6 +34,8 @@ SETTLE_SECONDS = 0.05
 """How long requests may take to end before the log says that they are waited for."""
 IDLE_SECONDS = 1.2
 """The same for connections without a request, which close after a second: a little longer."""
+TURN_SECONDS = 0.01
+"""How long the event loop then has for what was due too: after a standstill the order is any."""
 UNWIND_SECONDS = 1.0
 """How long cancelled tasks may take to clean up."""
 TICK_SECONDS = 0.1
@@ -394,9 +396,11 @@ class Server:
         def condition() -> bool:
             return self.force_exit or is_done()
 
-        if not await self._until(condition, settle):
-            logger.info("Waiting for %s. (CTRL+C to force quit)", what)
-            await self._until(condition)
+        for seconds in settle, TURN_SECONDS:
+            if await self._until(condition, seconds):
+                return
+        logger.info("Waiting for %s. (CTRL+C to force quit)", what)
+        await self._until(condition)
 
     def _stop_listening(self, sockets: list[socket.socket] | None) -> None:
         if self.server_state.core is not None:

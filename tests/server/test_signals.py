@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import socket
@@ -35,6 +36,20 @@ def test_signal_stops_gracefully(number: signal.Signals, code: int) -> None:
             "INFO:     Application shutdown complete.",
         ]
         assert not any("Waiting for connections" in line for line in lines)
+        assert client.recv(1) == b""
+
+
+def test_who_stands_still_through_its_stop_waits_for_nobody() -> None:
+    """What an idle connection has, and the time until the log tells of it, are over at once."""
+    with serve_application("hello") as server, server.connect() as client:
+        assert get(client) == b"hello"
+        server.signal(signal.SIGTERM)
+        server.stderr.expect("Shutting down")
+        server.signal(signal.SIGSTOP)
+        select.select([client], [], [], 1.5)  # nothing comes
+        server.signal(signal.SIGCONT)
+        assert server.wait() == -signal.SIGTERM
+        assert CONNECTIONS not in server.errors()
         assert client.recv(1) == b""
 
 
