@@ -120,9 +120,12 @@ def test_while_the_server_stops_a_check_fails(serve: Serve, notes: Notes) -> Non
         busy.send(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n\r\n")
         notes.get()
         assert is_healthy(client.ask("/health"))
+        client.send(b"GET /health HTTP/1.1\r\n")  # is not idle: it has more than a second
+        server.settle()
         server.server.should_exit = True
         server.log.expect("Waiting for connections to close")
-        response = client.ask("/health")
+        client.send(b"Host: test\r\n\r\n")
+        response = client.read_response()
         assert (response.status, response.body) == (503, b"stopping")
         assert response.get(b"connection") == b"close"
         busy.send(b"x")

@@ -618,10 +618,12 @@ def test_who_goes_on_is_counted_and_named_once(serve: Serve, notes: Notes) -> No
     """Who ends, however that is, is not."""
     with serve(Stubborn(notes), on_disconnect="cancel") as server:
         state = server.server.server_state
-        for path in ("/ends", "/stubborn"):
-            go(server, notes, path)
-            assert notes.get() == "cancelled"
+        go(server, notes, "/ends")
+        assert notes.get() == "cancelled"
+        wait_for_no_request(server)
         assert state.cancel_ignored == 0
+        go(server, notes, "/stubborn")
+        assert notes.get() == "cancelled"
         record = server.log.expect(IGNORED)
         assert record.levelno == logging.WARNING
         assert "Stubborn.__call__() running at" in record.getMessage()
@@ -636,17 +638,17 @@ def test_who_goes_on_is_counted_and_named_once(serve: Serve, notes: Notes) -> No
 
 def test_a_time_limit_does_not_cancel_once_more(serve: Serve, notes: Notes) -> None:
     """Nor does the end of the connection that it brings about."""
-    with serve(Stubborn(notes), on_disconnect="cancel", timeout_request=0.1) as server:
-        with server.connect() as client:
-            client.get()
-            assert (notes.get(), notes.get()) == ("in", "cancelled")
-            assert client.read_response().status == 504
-        go(server, notes, "/")
-        assert notes.get() == "cancelled"
-        with server.connect() as client:
-            client.get()
-            assert (notes.get(), notes.get()) == ("in", "cancelled")
-            assert client.read_response().status == 504
+    with serve(Stubborn(notes), on_disconnect="cancel", timeout_request=1) as server:
+        with server.connect() as first, server.connect() as last:
+            first.get()
+            assert notes.get() == "in"
+            go(server, notes, "/")
+            assert notes.get() == "cancelled"
+            last.get()
+            assert [notes.get() for _ in range(3)] == ["in", "cancelled", "cancelled"]
+            for client in (first, last):
+                assert client.read_response().status == 504
+        server.settle()
         assert server.server.server_state.limited["timeout_request"] == 2
         open_gate(server)
         assert [notes.get() for _ in range(3)] == [1, 1, 1]

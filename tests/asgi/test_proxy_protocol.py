@@ -140,8 +140,10 @@ def test_there_is_only_one(serve: Serve, second: bytes) -> None:
 
 
 def test_half_of_one_has_the_time_of_a_head(serve: Serve) -> None:
-    with serve(hello, proxy_protocol=True, timeout_head=0.05) as server, server.connect() as client:
-        client.send(b"PROXY TCP4 1.2.3.4")
+    server = serve(hello, proxy_protocol=True, timeout_head=0.05)
+    client = server.connect()
+    client.send(b"PROXY TCP4 1.2.3.4")  # is there before the server is
+    with server, client:
         client.assert_closed()
         server.log.expect("Connection closed. (PROXY preamble not complete within --timeout-head)")
 

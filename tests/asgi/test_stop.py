@@ -21,14 +21,30 @@ from tests.support.server_process import get
 DISCONNECT = {"type": "http.disconnect"}
 
 
+TRIES = 3
+"""How often a test may come too late for what a stopping server takes from idle clients."""
+
+
+def is_late(began: float) -> bool:
+    """Tell whether the second may be over that an idle connection has since `began`."""
+    return time.monotonic() - began > 0.9
+
+
 def test_an_idle_connection_may_still_send_a_last_request(serve: Serve) -> None:
-    with serve(hello) as server, server.connect() as client:
-        assert client.ask().get(b"connection") is None
-        server.server.should_exit = True
-        server.log.expect("Shutting down")
-        response = client.ask()
-        assert (response.body, response.get(b"connection")) == (b"hello", b"close")
-        client.assert_closed()
+    for _ in range(TRIES):
+        with serve(hello) as server, server.connect() as client:
+            began = time.monotonic()
+            assert client.ask().get(b"connection") is None
+            server.server.should_exit = True
+            server.log.expect("Shutting down")
+            client.get()
+            if is_late(began):
+                continue
+            response = client.read_response()
+            assert (response.body, response.get(b"connection")) == (b"hello", b"close")
+            client.assert_closed()
+            return
+    raise AssertionError("the machine is too busy")
 
 
 def test_a_connection_without_a_request_closes_by_itself(serve: Serve) -> None:
@@ -79,34 +95,38 @@ def streaming(notes: Notes) -> App:
 
 def test_who_was_promised_another_request_has_it(serve: Serve, notes: Notes) -> None:
     """The head of the answer went out before the stop, and did not say that it is the last."""
-    with serve(streaming(notes)) as server, server.connect() as client:
-        client.get()
-        go_on = notes.get()
-        server.server.should_exit = True
-        server.log.expect("Waiting for connections to close")
-        go_on()
-        assert client.read_response().body == b"ab"
-        response = client.ask()
-        assert (response.body, response.get(b"connection")) == (b"hello", b"close")
-        client.assert_closed()
+    for _ in range(TRIES):
+        with serve(streaming(notes)) as server, server.connect() as client:
+            client.get()
+            go_on = notes.get()
+            server.server.should_exit = True
+            server.log.expect("Waiting for connections to close")
+            began = time.monotonic()
+            go_on()
+            assert client.read_response().body == b"ab"
+            client.get()
+            if is_late(began):
+                continue
+            response = client.read_response()
+            assert (response.body, response.get(b"connection")) == (b"hello", b"close")
+            client.assert_closed()
+            return
+    raise AssertionError("the machine is too busy")
 
 
 def test_requests_that_wait_behind_an_open_one_are_answered(serve: Serve, notes: Notes) -> None:
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
-        go_on = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        notes.put(lambda: loop.call_soon_threadsafe(go_on.set))
-        await go_on.wait()
+        notes.put("in")
+        # Not until the test says so: they are answered within a second.
+        while not any("Shutting down" in line for line in server.log.lines()):
+            await asyncio.sleep(0)
         await respond(send, scope["path"].encode())
 
     with serve(slow) as server, server.connect() as client:
         client.send(*(b"GET /%d HTTP/1.1\r\nHost: test\r\n\r\n" % i for i in range(3)))
-        first = notes.get()
+        assert notes.get() == "in"
+        server.settle()
         server.server.should_exit = True
-        server.log.expect("Shutting down")
-        first()
-        notes.get()()
-        notes.get()()
         answers = [client.read_response() for _ in range(3)]
         assert [answer.body for answer in answers] == [b"/0", b"/1", b"/2"]
         assert [answer.get(b"connection") for answer in answers] == [None, None, b"close"]
@@ -152,7 +172,8 @@ def test_connections_beyond_their_limit_are_served_at_the_stop(serve: Serve) -> 
 class KeepAliveClient(threading.Thread):
     """Sends request after request on a kept-alive connection, until an answer or a FIN ends it.
 
-    `lost` is what was sent and not answered, though no end had been seen before.
+    `lost` is what was sent and not answered, though no end had been seen before. What came when the
+    connection may have been idle for a second does not count: an end may have been on its way.
     """
 
     def __init__(self, client: RawClient, seed: int) -> None:
@@ -164,15 +185,19 @@ class KeepAliveClient(threading.Thread):
 
     def run(self) -> None:
         """Work."""
+        sent = time.monotonic()
         while True:
             if not self.client.quiet():
                 self.client.assert_closed()
                 return
+            before, sent = sent, time.monotonic()
+            was_late = False
             try:
                 self.client.get()
+                was_late = is_late(before)
                 response = self.client.read_response()
             except (Incomplete, OSError) as exc:
-                self.lost = repr(exc)
+                self.lost = "" if was_late else repr(exc)
                 return
             self.answers += 1
             if response.get(b"connection") == b"close":
@@ -302,8 +327,10 @@ def test_a_server_without_a_connection_stops(serve: Serve) -> None:
 
 
 def test_a_connection_keeps_the_server(serve: Serve) -> None:
-    with serve(hello, idle_exit=0.05) as server:
-        with server.connect() as client:
+    server = serve(hello, idle_exit=0.05)
+    client = server.connect()  # before it runs: it does not run for long without one
+    with server:
+        with client:
             assert client.ask().status == 200
             with pytest.raises(AssertionError, match="no log line"):
                 expect_soon(server, "Nothing to do")
@@ -328,8 +355,10 @@ def test_background_work_keeps_the_server(serve: Serve, notes: Notes) -> None:
         notes.put(lambda: loop.call_soon_threadsafe(go_on.set))
         await go_on.wait()
 
-    with serve(working, idle_exit=0.05) as server:
-        with server.connect() as client:
+    server = serve(working, idle_exit=0.05)
+    client = server.connect()
+    with server:
+        with client:
             assert client.ask().status == 200
         go_on = notes.get()
         with pytest.raises(AssertionError, match="no log line"):
@@ -340,8 +369,12 @@ def test_background_work_keeps_the_server(serve: Serve, notes: Notes) -> None:
 
 def test_no_connection_is_lost_to_the_exit(serve: Serve) -> None:
     """Each comes about when the one before has been gone for long enough."""
-    answers = 0
-    with serve(hello, idle_exit=0.02) as server:
+    server = serve(hello, idle_exit=0.02)
+    first = server.connect()
+    with server:
+        with first:
+            assert first.ask().body == b"hello"
+        time.sleep(0.02)
         is_there = True
         while is_there:
             with socket.socket() as client:
@@ -349,7 +382,5 @@ def test_no_connection_is_lost_to_the_exit(serve: Serve) -> None:
                 is_there = client.connect_ex(("127.0.0.1", server.port)) == 0
                 if is_there:
                     assert get(client) == b"hello"
-                    answers += 1
             time.sleep(0.02)
         assert server.join() is None
-    assert answers

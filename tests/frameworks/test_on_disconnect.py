@@ -240,7 +240,7 @@ def test_background_tasks_of_an_answer_to_nobody_come_to_their_end(
 ) -> None:
     """The endpoint saw that its client was gone, and answered in its time all the same."""
     app = fastapi(notes)
-    with serve(app, on_disconnect="cancel:0.1") as server:
+    with serve(app, on_disconnect="cancel:0.5") as server:
         with server.connect() as client:
             client.get("/late")
             assert notes.get() == "in"

@@ -146,13 +146,14 @@ def test_a_call_is_cancelled() -> None:
         service = Service()
         async with serving(service) as address:
             async with grpc.aio.insecure_channel(address) as channel:
+                assert await channel.unary_unary("/test/upper")(b"ok") == b"OK"
                 with pytest.raises(grpc.aio.AioRpcError) as failure:
-                    await channel.unary_unary("/test/upper")(b"wait", timeout=0.1)
+                    await channel.unary_unary("/test/upper")(b"wait", timeout=0.5)
                 assert failure.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
                 await service.cancelled.wait()
                 service.cancelled.clear()
                 with pytest.raises(TimeoutError):
-                    async with asyncio.timeout(0.1):
+                    async with asyncio.timeout(0.5):
                         await channel.unary_unary("/test/upper")(b"wait")
                 await service.cancelled.wait()
                 assert await channel.unary_unary("/test/upper")(b"ok") == b"OK"

@@ -129,7 +129,7 @@ def test_giving_up() -> None:
         async with serving_by_streams(asyncio.Event()) as base:
             async with httpx.AsyncClient(trust_env=False) as client:
                 with pytest.raises(httpx.ReadTimeout):
-                    await client.get(base, timeout=0.05)
+                    await client.get(base, timeout=httpx.Timeout(20, read=0.05))
                 with pytest.raises(TimeoutError):
                     async with asyncio.timeout(0.05):
                         await client.get(base, timeout=None)

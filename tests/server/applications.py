@@ -190,8 +190,8 @@ async def block(scope: Scope) -> None:
 
 
 async def take_long(scope: Scope) -> None:
-    """Take longer than two looks of gunicorn's, and let the loop run."""
-    await asyncio.sleep(2.5)
+    """Take longer than gunicorn's --timeout of 3 and a look, and let the loop run."""
+    await asyncio.sleep(4.5)
 
 
 async def fail_to_start(scope: Scope, receive: Receive, send: Send) -> None:

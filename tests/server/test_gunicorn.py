@@ -119,7 +119,7 @@ def test_hup_starts_a_new_worker_and_lets_the_old_one_finish() -> None:
 
 
 def test_worker_that_blocks_is_replaced() -> None:
-    with Gunicorn("applications:blocking", "--timeout", "1") as gunicorn:
+    with Gunicorn("applications:blocking", "--timeout", "2") as gunicorn:
         with gunicorn.connect() as client:
             assert get(client) == b"hello"
             client.sendall(b"GET /block HTTP/1.1\r\nhost: test\r\n\r\n")
@@ -132,7 +132,7 @@ def test_worker_that_blocks_is_replaced() -> None:
 
 def test_worker_whose_application_takes_long_to_start_or_stop_is_not_killed() -> None:
     """Its loop runs: the heartbeat goes on, before the start and during the stop."""
-    with Gunicorn("applications:slow_to_start_and_stop", "--timeout", "1") as gunicorn:
+    with Gunicorn("applications:slow_to_start_and_stop", "--timeout", "3") as gunicorn:
         with gunicorn.connect() as client:
             assert get(client) == b"hello"
         worker = worker_of(gunicorn)
@@ -144,7 +144,8 @@ def test_worker_whose_application_takes_long_to_start_or_stop_is_not_killed() ->
 
 
 def test_start_that_blocks_is_noticed() -> None:
-    with Gunicorn("applications:blocking_start", "--timeout", "1") as gunicorn:
+    arguments = ("--timeout", "1", "--graceful-timeout", "1")
+    with Gunicorn("applications:blocking_start", *arguments) as gunicorn:
         gunicorn.stderr.expect("WORKER TIMEOUT")
 
 

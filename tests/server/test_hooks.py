@@ -156,7 +156,7 @@ def test_callback_notify_has_its_own_interval() -> None:
         for _ in range(10):
             await asyncio.sleep(0)
         (timer,) = [handle for handle in loop._scheduled if not handle.cancelled()]
-        assert 29 < timer.when() - times[0] <= 30.001
+        assert 29 < timer.when() - times[0] < 45
         assert len(times) == 1
         await stop(server, task)
 

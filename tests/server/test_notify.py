@@ -61,7 +61,7 @@ def test_manager_hears_nothing_of_a_start_that_fails(manager: socket.socket) -> 
 
 
 def test_watchdog_is_fed_by_the_loop(manager: socket.socket) -> None:
-    with serve_application("hello", env=environment(manager, WATCHDOG_USEC="100000")) as server:
+    with serve_application("hello", env=environment(manager, WATCHDOG_USEC="400000")) as server:
         assert manager.recv(1000) == READY
         assert [manager.recv(1000) for _ in range(4)] == [b"WATCHDOG=1"] * 4
         server.signal(signal.SIGINT)

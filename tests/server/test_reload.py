@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import faulthandler
-import os
 import select
 import signal
 import socket
@@ -105,8 +104,7 @@ def test_bytecode_of_another_save_in_the_same_second(project: Project) -> None:
         address = address_of(server)
         assert ask(address) == b"1"
         for version in "23":
-            project.save(version)
-            os.utime(project.main, (second, second))
+            project.replace(version, second)
             server.stderr.expect(RELOADING, nth=int(version) - 1)
             child_of(server, int(version))
             assert ask(address) == version.encode()
@@ -168,13 +166,14 @@ def test_a_save_while_the_application_is_imported(project: Project) -> None:
 
 
 def test_a_save_while_the_former_one_ends(project: Project) -> None:
-    with project.serve("--timeout-graceful-shutdown", "60") as server:
+    arguments = ("--timeout-graceful-shutdown", "60", "--limit-body-rate", "0")
+    with project.serve(*arguments) as server:
         address = address_of(server)
         with RawClient(address) as client:
             begin_body(client)
-            project.save("2")
+            project.replace("2")
             server.stderr.expect("Waiting for connections to close")
-            project.save("3")
+            project.replace("3")
             server.stderr.expect(RELOADING, nth=2)
             client.send(b"x")
             assert client.read_response().body == b"1"

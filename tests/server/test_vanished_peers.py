@@ -47,7 +47,10 @@ def server_side(client: RawClient) -> socket.socket:
     name = client.sock.getsockname()
     for path in Path("/proc/self/fd").iterdir():
         if path.is_socket():
-            found = socket.socket(fileno=os.dup(int(path.name)))
+            try:
+                found = socket.socket(fileno=os.dup(int(path.name)))
+            except OSError:  # another thread has closed it
+                continue
             if peer_of(found) == name:
                 return found
             found.close()

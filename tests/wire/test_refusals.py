@@ -291,14 +291,15 @@ def test_half_a_head_times_out(serve: Serve, data: bytes) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await respond(send)
 
-    with serve(app, timeout_head=0.2) as server:
-        with server.connect() as client:
-            client.send(data)
-            assert_refused(server, client, 408)
-        with server.connect() as client:
-            client.assert_open()
-            client.send(data)
-            assert_refused(server, client, 408)
+    server = serve(app, timeout_head=0.2)
+    fresh, kept = server.connect(), server.connect()
+    fresh.send(data)  # is there before the server is
+    kept.get()
+    with server, fresh, kept:
+        assert_refused(server, fresh, 408)
+        assert kept.read_response().status == 200
+        kept.send(data)
+        assert_refused(server, kept, 408)
 
 
 def test_a_head_that_drips_times_out(serve: Serve) -> None:
@@ -314,8 +315,10 @@ def test_a_head_that_drips_times_out(serve: Serve) -> None:
             if client.reset:
                 return
 
-    with serve(app, timeout_head=0.3) as server, server.connect() as client:
-        client.send(b"GET / HTTP/1.1\r\nHost: h\r\n")
+    server = serve(app, timeout_head=0.3)
+    client = server.connect()
+    client.send(b"GET / HTTP/1.1\r\nHost: h\r\n")  # is there before the server is
+    with server, client:
         dripping = threading.Thread(target=drip, args=(client,))
         dripping.start()
         try:
@@ -340,8 +343,10 @@ def test_a_slow_body_is_not_a_slow_head(serve: Serve) -> None:
         await asyncio.sleep(0.5)
         await respond(send, await read_body(receive))
 
-    with serve(app, timeout_head=0.1) as server, server.connect() as client:
-        client.send(post(b"Content-Length: 2", body=b"a"))
+    server = serve(app, timeout_head=0.1)
+    client = server.connect()
+    client.send(post(b"Content-Length: 2", body=b"a"))  # is there before the server is
+    with server, client:
         client.send(b"b")
         assert client.read_response().body == b"ab"
 

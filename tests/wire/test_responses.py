@@ -489,10 +489,10 @@ def test_keep_alive_does_not_end_a_request(serve: Serve, notes: Notes) -> None:
     import asyncio
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await asyncio.sleep(0.5 if scope["path"] == "/slow" else 0)
+        await asyncio.sleep(1.5 if scope["path"] == "/slow" else 0)
         await respond(send)
 
-    with serve(app, timeout_keep_alive=0.1) as server, server.connect() as client:
+    with serve(app, timeout_keep_alive=1) as server, server.connect() as client:
         client.assert_open()
         client.assert_open("/slow")
         client.assert_closed()
