@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import stat
 import weakref
 
 logger = logging.getLogger("uvicorn.error")
@@ -64,6 +66,11 @@ class LogFileHandler(logging.StreamHandler):  # type: ignore[type-arg]
         finally:
             os.close(fd)
 
+    def give_away(self, user: int) -> None:
+        """Let `user` open the file again, where it is one. Raises OSError."""
+        if stat.S_ISREG(os.fstat(self._fd).st_mode):  # devices stay whose they are
+            os.fchown(self._fd, user, -1)
+
     def close(self) -> None:
         """Close the file."""
         _open_handlers.discard(self)
@@ -80,6 +87,13 @@ class LogFileHandler(logging.StreamHandler):  # type: ignore[type-arg]
 def has_log_files() -> bool:
     """Say whether there is anything to open again."""
     return len(_open_handlers) > 0
+
+
+def give_log_files_away(user: int) -> None:
+    """Let `user`, whom this process is about to become, open every log file again."""
+    for handler in list(_open_handlers):
+        with contextlib.suppress(OSError):  # it is told when the file is opened again
+            handler.give_away(user)
 
 
 def reopen_log_files() -> None:

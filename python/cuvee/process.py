@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from cuvee.log_file import give_log_files_away
 from cuvee.process_name import find_setter
 from cuvee.users import User, find_group, find_user
 
@@ -92,6 +93,7 @@ def _become(config: Config) -> None:
         group = user.group if user.group is not None else os.getegid()
         _change_groups(user, group, str(group))
     if user is not None and (user.number != os.getuid() or user.number != os.geteuid()):
+        give_log_files_away(user.number)
         try:
             os.setuid(user.number)
         except OSError as exc:

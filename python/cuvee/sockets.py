@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import math
@@ -47,9 +48,13 @@ class BoundPath:
         self._identity = self._look()
 
     def remove(self) -> None:
-        """Unlink the file if it is still the same one."""
+        """Unlink the file if it is still the same one.
+
+        Who has changed the user meanwhile may not be allowed to: no stop ends for that.
+        """
         if self._identity is not None and self._look() == self._identity:
-            os.unlink(self.path)
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
 
     def _look(self) -> tuple[int, int] | None:
         try:

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -30,6 +33,23 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 """
+
+STARTING = """
+async def app(scope, receive, send):
+    while scope["type"] == "lifespan":
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+"""
+
+
+def wait_for_line(path: Path, pattern: str) -> str:
+    """Return the group of `pattern` as soon as it is in the file."""
+    end = time.monotonic() + WAIT
+    while True:
+        found = re.search(pattern, path.read_text() if path.exists() else "")
+        if found is not None:
+            return found[1]
+        assert time.monotonic() < end, f"nothing like {pattern} in {path}"
 
 
 @pytest.fixture
@@ -134,6 +154,63 @@ def test_sockets_and_files_are_made_before_the_user_changes(
             assert json.loads(get(client))["uid"] == NOBODY
         assert server.stop() == 0
     assert pid.read_text() == ""  # the folder is root's
+
+
+@needs_root
+def test_a_socket_that_the_user_may_not_remove_hinders_no_stop(
+    folder: Path, everybodys: tuple[str, ...]
+) -> None:
+    folder.chmod(0o755)
+    path = folder / "socket"
+    (folder / "starting.py").write_text(STARTING)
+    arguments = ("starting:app", "--uds", str(path), "--user", "nobody")
+    with ServerProcess(*arguments, cwd=folder, prefix=everybodys) as server:
+        server.stderr.expect("Cuvee running on unix socket")
+        assert server.stop() == 0
+        errors = server.errors()
+    assert "INFO:     Application shutdown complete." in errors
+    assert not any("Traceback" in line for line in errors)
+    assert path.exists()  # the folder is root's
+
+
+@needs_root
+def test_a_socket_that_the_user_may_not_remove_hides_no_failure(
+    folder: Path, everybodys: tuple[str, ...]
+) -> None:
+    folder.chmod(0o755)
+    (folder / "failing.py").write_text("raise LookupError('of the application')")
+    arguments = ("failing:app", "--uds", str(folder / "socket"), "--user", "nobody")
+    with ServerProcess(*arguments, cwd=folder, prefix=everybodys) as server:
+        assert server.wait() == 1
+        errors = server.errors()
+    assert errors[-1] == "LookupError: of the application"
+    assert not any("PermissionError" in line for line in errors)
+
+
+@needs_root
+def test_log_files_are_the_user_s_who_opens_them_again(
+    folder: Path, everybodys: tuple[str, ...]
+) -> None:
+    folder.chmod(0o755)
+    access, error = folder / "access.log", folder / "error.log"
+    files = ("--access-logfile", str(access), "--error-logfile", str(error))
+    with serve(folder, *files, "--user", "nobody", words=everybodys) as server:
+        port = wait_for_line(error, r"running on http://127\.0\.0\.1:(\d+)")
+        assert (access.stat().st_uid, error.stat().st_uid) == (NOBODY, NOBODY)
+        # As logrotate does it: the folder is root's, and the new file is the old one's owner's.
+        for path in (access, error):
+            path.rename(path.with_suffix(".old"))
+            path.touch()
+            os.chown(path, NOBODY, -1)
+        server.signal(signal.SIGUSR1)
+        with socket.create_connection(("127.0.0.1", int(port)), WAIT) as client:
+            end = time.monotonic() + WAIT
+            while not access.read_text():  # until the signal has been seen
+                assert time.monotonic() < end
+                get(client)
+        assert server.stop() == 0
+    assert "can't be opened" not in error.with_suffix(".old").read_text()
+    assert "Finished server process" in error.read_text()
 
 
 @needs_root
