@@ -71,6 +71,7 @@ class Server:
         self._should_exit = False
         self._force_exit = False
         self._limit_reached = False
+        self._has_ended = False
         self._captured_signals: list[int] = []
         self._former_handlers: dict[int, Any] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -130,6 +131,7 @@ class Server:
         end.
         Raises SystemExit(3) when the server can't start.
         """
+        self._forget_earlier_run()
         with self.capture_signals():
             await self._serve(sockets)
 
@@ -146,7 +148,22 @@ class Server:
                 await self._serve_to_the_end(sockets)
             finally:
                 self._release(sockets)
+                self._loop = None
+                self._has_ended = True
         _log_process("Finished", process)
+
+    def _forget_earlier_run(self) -> None:
+        """Begin as a new server would; `should_exit` is its caller's."""
+        if self._has_ended:
+            self._captured_signals.clear()
+            self._limit_reached = self._is_idle = False
+
+    def _enter_loop(self) -> None:
+        """Work in the loop that runs: an earlier run may have been in another one."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._changed = asyncio.Event()
+            self._loop = loop
 
     async def _serve_to_the_end(self, sockets: list[socket.socket] | None) -> None:
         try:
@@ -166,7 +183,7 @@ class Server:
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then listen. A signal in the meantime leaves `started` False."""
-        self._loop = asyncio.get_running_loop()
+        self._enter_loop()
         lifespan = self._the_lifespan()
         limit = self.config.timeout_startup
         if not await self._unless(
@@ -257,7 +274,7 @@ class Server:
         Nothing wakes up in the meantime, unless there is something to do: a callback to call, or an
         `on_tick` of somebody else's.
         """
-        self._loop = asyncio.get_running_loop()
+        self._enter_loop()
         counter = 0
         while not await self.on_tick(counter):
             counter = (counter + 1) % TICKS
@@ -324,7 +341,7 @@ class Server:
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, let the clients finish within the limits, then stop the application."""
-        self._loop = asyncio.get_running_loop()
+        self._enter_loop()
         core = self.server_state.core
         if core is None:  # somebody else's start-up
             logger.info("Shutting down")
@@ -432,7 +449,6 @@ class Server:
         if self._access is not None:
             self._access.close()
             self._access = None
-        self._loop = None
 
     # ---- the lifespan ----------------------------------------------------------------------------
 

@@ -345,3 +345,48 @@ def test_an_idle_server_has_nothing_scheduled() -> None:
         await asyncio.wait_for(task, WAIT)
 
     run(asyncio.SelectorEventLoop, main)
+
+
+def test_shutdown_of_the_callers_and_then_should_exit(new_loop: LoopFactory) -> None:
+    """As fixtures do it that know both: serve() ends all the same."""
+
+    async def main() -> None:
+        server = make_server()
+        task = asyncio.create_task(server.serve())
+        await until(lambda: server.started)
+        await server.shutdown()
+        server.should_exit = True
+        await asyncio.wait_for(task, WAIT)
+
+    run(new_loop, main)
+
+
+def test_a_server_runs_once_more(new_loop: LoopFactory) -> None:
+    server = make_server()
+    for _ in range(2):
+        server.started = server.should_exit = False
+        with in_thread(server, lambda: run(new_loop, server.serve)):
+            with socket.create_connection(("127.0.0.1", port_of(server)), WAIT) as client:
+                assert get(client) == b"hello"
+            server.should_exit = True
+
+
+def test_a_server_that_was_interrupted_runs_once_more() -> None:
+    seen: list[int] = []
+    server = make_server()
+    before = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
+
+    async def main() -> None:
+        task = asyncio.create_task(server.serve())
+        await until(lambda: server.started or task.done())
+        assert server.started
+        signal.raise_signal(signal.SIGTERM)
+        await asyncio.wait_for(task, WAIT)
+
+    try:
+        for _ in range(2):
+            server.started = server.should_exit = False
+            run(cuvee.new_event_loop, main)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == [signal.SIGTERM] * 2
