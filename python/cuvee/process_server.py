@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 from cuvee import _core
 from cuvee.config import Config
+from cuvee.early_signals import EarlyExit
 from cuvee.notify import Watchdog, find_notifier, watchdog_seconds
 from cuvee.server import Server
 from cuvee.sockets import Bound
@@ -34,13 +36,16 @@ class ProcessServer(Server):
         config: Config,
         bound: list[Bound] | None = None,
         clean_up: Callable[[], None] | None = None,
+        early: EarlyExit | None = None,
     ) -> None:
         """`bound` is what was bound for the process already, in place of the configuration's.
 
-        `clean_up` is called in the end, before signals that have come are raised again.
+        `clean_up` is called in the end, before signals that have come are raised again. `early` has
+        handled them until now.
         """
         super().__init__(config)
         self._clean_up = clean_up
+        self._early = early
         self._bound_before = bound
         self._has_parent = False
         self._notifier = find_notifier(os.environ)
@@ -78,6 +83,14 @@ class ProcessServer(Server):
         if self._notifier is not None:
             self._notifier.send("STOPPING=1", "STATUS=Shutting down")
         await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Handle signals; who has handled them before the application was there does it no more."""
+        with super().capture_signals():
+            if self._early is not None:
+                self._early.hand_over(self._former_handlers)
+            yield
 
     async def _bind(self) -> list[Bound]:
         return await super()._bind() if self._bound_before is None else self._bound_before

@@ -16,6 +16,7 @@ from cuvee.importer import application_traceback
 if TYPE_CHECKING:
     import socket
 
+    from cuvee.early_signals import EarlyExit
     from cuvee.sockets import Bound
 
 Options = ParamSpec("Options")
@@ -55,9 +56,15 @@ def run_config(config: Config) -> None:
             "You must pass the application as an import string to enable 'reload' or 'workers'."
         )
         sys.exit(STARTUP_FAILURE)
-    with contextlib.ExitStack() as stack:
+    from cuvee.early_signals import EarlyExit, noting_sigusr1
+
+    early = EarlyExit()
+    with noting_sigusr1(), contextlib.ExitStack() as stack:
+        stack.callback(early.end)
         with _explained():
             bound = _bind_early(config)
+            if bound or config.pid_file is not None:
+                early.begin()
             for one in bound or ():
                 stack.callback(one.close)
             if config.pid_file is not None:
@@ -68,7 +75,8 @@ def run_config(config: Config) -> None:
             _serve_in_children(config, bound or [])
         else:
             load(config)
-            serve_loaded(config, None, bound, stack.close)
+            early.check()
+            serve_loaded(config, None, bound, stack.close, early)
 
 
 @contextlib.contextmanager
@@ -131,11 +139,12 @@ def serve_loaded(
     sockets: list[socket.socket] | None,
     bound: list[Bound] | None = None,
     clean_up: Callable[[], None] | None = None,
+    early: EarlyExit | None = None,
 ) -> None:
     """Serve in this process: on `sockets` that a parent has bound, or see `ProcessServer`."""
     from cuvee.process_server import ProcessServer
 
-    server = ProcessServer(config, bound, clean_up)
+    server = ProcessServer(config, bound, clean_up, early)
     try:
         server.run(sockets)
     except KeyboardInterrupt:

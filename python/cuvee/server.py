@@ -22,6 +22,7 @@ from cuvee import sockets as sockets_module
 from cuvee.access_log import AccessRoute
 from cuvee.config import STARTUP_FAILURE, Config
 from cuvee.core_server import make_core
+from cuvee.early_signals import reopen_if_due
 from cuvee.idle import IdleWatch
 from cuvee.lifespan import Lifespan
 from cuvee.log_file import has_log_files, reopen_log_files
@@ -536,6 +537,7 @@ class Server:
             loop.call_soon_threadsafe(reopen_log_files)
 
         before = signal.signal(signal.SIGUSR1, reopen)
+        reopen_if_due()
         try:
             yield
         finally:

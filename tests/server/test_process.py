@@ -16,7 +16,13 @@ import pytest
 
 import cuvee
 from tests.support.asgi import WAIT
-from tests.support.server_process import ServerProcess, get, serve_application
+from tests.support.server_process import (
+    APPLICATIONS,
+    ServerProcess,
+    get,
+    read_until,
+    serve_application,
+)
 from tests.support.unprivileged import AS_NOBODY, NOBODY, needs_root, open_to_all, prefix
 
 APP = """
@@ -321,3 +327,78 @@ def test_sigterm_leaves_no_pid_file(tmp_path: Path) -> None:
         server.signal(signal.SIGTERM)
         assert server.wait() == -signal.SIGTERM
     assert not path.exists()
+
+
+# ---- signals before there is a server ------------------------------------------------------------
+
+SLOW = """
+import os, sys, time
+print("importing", file=sys.stderr, flush=True)
+try:
+    while not os.path.exists("go"):
+        time.sleep(0.01)
+except {caught}:
+    print("swallowed", file=sys.stderr, flush=True)
+
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({{"type": "http.response.start", "status": 200, "headers": []}})
+    await send({{"type": "http.response.body", "body": b"hello"}})
+"""
+
+
+def serve_slow(folder: Path, *arguments: str, caught: str = "ZeroDivisionError") -> ServerProcess:
+    """Serve an application whose import waits for the file "go", and may swallow its exit."""
+    (folder / "slow.py").write_text(SLOW.format(caught=caught))
+    return ServerProcess("slow:app", "--port", "0", *arguments, cwd=folder)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--pid-file", "made"),
+        ("--uds", "made", "--group", str(os.getegid())),
+    ],
+)
+@pytest.mark.parametrize("caught", ["ZeroDivisionError", "BaseException"])
+def test_sigterm_during_the_import_leaves_nothing_behind(
+    tmp_path: Path, arguments: tuple[str, ...], caught: str
+) -> None:
+    with serve_slow(tmp_path, *arguments, caught=caught) as server:
+        server.stderr.expect("importing")
+        assert (tmp_path / "made").exists()
+        server.signal(signal.SIGTERM)
+        assert server.wait() == -signal.SIGTERM
+        swallowed = ["swallowed"] if caught == "BaseException" else []
+        assert server.errors() == ["importing", *swallowed]
+    assert not (tmp_path / "made").exists()
+
+
+def test_sigusr1_during_the_import_opens_log_files_again_at_the_start(tmp_path: Path) -> None:
+    log, pid = tmp_path / "access.log", tmp_path / "pid"
+    with serve_slow(tmp_path, "--access-logfile", str(log), "--pid-file", str(pid)) as server:
+        server.stderr.expect("importing")
+        log.rename(tmp_path / "old.log")
+        os.kill(int(pid.read_text()), signal.SIGUSR1)
+        (tmp_path / "go").touch()
+        with server.connect() as client:
+            client.sendall(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n")
+            read_until(client, b"hello")
+        assert server.stop() == 0
+    assert '"GET / HTTP/1.1" 200' in log.read_text()
+    assert (tmp_path / "old.log").read_text() == ""
+
+
+def test_signals_are_the_programs_again_behind_run(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import cuvee, signal, sys\n"
+        f"sys.path.append({str(APPLICATIONS)!r})\n"
+        "import applications\n"
+        "cuvee.run(applications.hello, port=0, pid_file='pid', access_logfile='access.log')\n"
+        "print(*(signal.getsignal(n) is signal.SIG_DFL for n in (signal.SIGTERM, signal.SIGUSR1)))"
+    )
+    with ServerProcess(script=script, cwd=tmp_path) as server:
+        server.wait_until_running()
+        assert server.stop() == 0
+        assert server.output() == ["True True"]

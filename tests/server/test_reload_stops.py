@@ -10,6 +10,8 @@ import subprocess
 import sys
 import termios
 import textwrap
+import time
+from pathlib import Path
 
 import pytest
 
@@ -163,6 +165,54 @@ def test_nobody_is_left_when_the_parent_is_killed(project: Project) -> None:
         server.wait()
         # The end of its output: no other process holds it.
         assert "INFO:     Application shutdown complete." in server.errors()
+
+
+def wait_for(path: Path, text: str) -> None:
+    """Return when `text` is in the file."""
+    end = time.monotonic() + WAIT
+    while not path.exists() or text not in path.read_text():
+        assert time.monotonic() < end, f"{text!r} is not in {path}"
+
+
+def rotate(path: Path, pid: Path) -> None:
+    """Do what logrotate does, and wait until the parent has made the new file."""
+    path.rename(path.with_suffix(".old"))
+    os.kill(int(pid.read_text()), signal.SIGUSR1)
+    wait_for(path, "")
+
+
+def test_log_files_are_opened_again_by_parent_and_child(project: Project, tmp_path: Path) -> None:
+    log, pid = tmp_path / "error.log", tmp_path / "pid"
+    with project.serve("--error-logfile", str(log), "--pid-file", str(pid)) as server:
+        wait_for(log, COMPLETE)
+        rotate(log, pid)
+        assert server.stop() == 0
+        assert server.errors() == []
+    assert "Finished server process" in log.read_text()
+    assert "Stopping reloader process" in log.read_text()
+
+
+def test_log_files_are_opened_again_while_an_interpreter_starts(
+    project: Project, tmp_path: Path
+) -> None:
+    log, pid = tmp_path / "error.log", tmp_path / "pid"
+    booting = """
+        import os, sys, time
+        if "-c" in sys.orig_argv:
+            print("boots", file=sys.stderr, flush=True)
+            while not os.path.exists("go"):
+                time.sleep(0.01)
+        """
+    (project.path / "sitecustomize.py").write_text(textwrap.dedent(booting))
+    environment = {"PYTHONPATH": str(project.path)}
+    arguments = ("--error-logfile", str(log), "--pid-file", str(pid))
+    with project.serve(*arguments, env=environment) as server:
+        server.stderr.expect("boots")
+        rotate(log, pid)
+        (project.path / "go").touch()
+        wait_for(log, COMPLETE)
+        assert "Child process" not in log.read_text()
+        assert server.stop() == 0
 
 
 @pytest.mark.full

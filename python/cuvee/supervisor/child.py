@@ -28,6 +28,8 @@ ORPHAN_SECONDS = 5.0
 """How long a child may go on when its parent is gone."""
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
+HELD = (signal.SIGINT, signal.SIGUSR1)
+"""What a child gets when it is ready for it."""
 
 COMMAND = (
     "import sys; sys.path[:] = [name for name in sys.path if name] + [{home!r}]; "
@@ -61,7 +63,7 @@ class Child:
         home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         command = [sys.executable, *_interpreter_options(), "-c", COMMAND.format(home=home)]
         try:
-            with _interrupts_held():
+            with _signals_held():
                 self._process = subprocess.Popen([*command, *map(str, numbers)], pass_fds=numbers)
         finally:
             os.close(control)
@@ -86,6 +88,10 @@ class Child:
             self.is_stopping = True
             self.deadline = time.monotonic() + seconds
             self._process.terminate()
+
+    def reopen_logs(self) -> None:
+        """Ask it to open its log files again."""
+        self._process.send_signal(signal.SIGUSR1)
 
     def kill(self) -> None:
         """End it at once."""
@@ -138,12 +144,13 @@ def _is_command(main: ModuleType) -> bool:
 
 
 @contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Let a process that starts meanwhile get no SIGINT before it takes it.
+def _signals_held() -> Iterator[None]:
+    """Let a process that starts meanwhile get no SIGINT and SIGUSR1 before it takes them.
 
-    A terminal sends it to all: an interpreter that has just begun would end with a traceback.
+    A terminal sends the one to all: an interpreter that has just begun would end with a traceback.
+    The other would end it too, and is for whoever has log files.
     """
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
     try:
         yield
     finally:
@@ -166,7 +173,10 @@ def main() -> NoReturn:
         os.set_inheritable(number, False)
     for stop in STOPS:
         signal.signal(stop, _leave)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see _interrupts_held
+    from cuvee.early_signals import note_reopening
+
+    signal.signal(signal.SIGUSR1, note_reopening)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)  # see _signals_held
     control, *listeners = numbers
     _import_server()
     job = _receive(control)
@@ -175,12 +185,15 @@ def main() -> NoReturn:
     threading.Thread(target=_end_with_parent, args=(control,), daemon=True).start()
     sys.path[:] = job.path
     sys.argv[:] = job.arguments
+    from cuvee.log_file import has_log_files
     from cuvee.runner import load, print_failure, serve_loaded
 
     try:
         _import_main(job)
         config = pickle.loads(job.config)
         config.configure_logging()
+        if not has_log_files():
+            signal.signal(signal.SIGUSR1, signal.SIG_DFL)
         load(config)
         if signal.getsignal(signal.SIGTERM) is _do_nothing:  # an import has swallowed the exit
             sys.exit(128 + signal.SIGTERM)

@@ -18,6 +18,8 @@ from collections.abc import Sequence, Set
 from types import FrameType
 
 from cuvee.config import STARTUP_FAILURE, Config
+from cuvee.early_signals import note_reopening, reopen_if_due
+from cuvee.log_file import has_log_files
 from cuvee.logging import style
 from cuvee.supervisor.changes import Changes
 from cuvee.supervisor.child import Child, describe_exit, make_job
@@ -26,7 +28,7 @@ from cuvee.supervisor.watched import Watched
 from cuvee.supervisor.watcher import Watcher
 from cuvee.supervisor.watchers import start_watchers
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1)
 GRACE_SECONDS = 1.0
 """How long requests may hold a reload, where timeout_graceful_shutdown does not say it."""
 KILL_SECONDS = 5.0
@@ -54,6 +56,7 @@ class Reloader:
         self.sockets = sockets
         self._stops = 0  # signals to stop
         self._hangups = 0  # signals to reload
+        self._rotations = 0  # signals to open log files again
         self._had_terminal = _has_terminal()
         self._name = ""
         self._serving: Child | None = None  # has the application
@@ -104,6 +107,9 @@ class Reloader:
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if number in (signal.SIGINT, signal.SIGTERM):
             self._stops += 1
+        elif number == signal.SIGUSR1:
+            note_reopening(number, None)
+            self._rotations += 1
         elif number == signal.SIGHUP:
             # A terminal that was closed says it with the same signal.
             if self._had_terminal and not _has_terminal():
@@ -113,6 +119,7 @@ class Reloader:
 
     def _step(self, now: float) -> None:
         """Look at all that may have happened, and do what follows from it."""
+        self._reopen_logs()
         changed = self._changes.gather(now)
         if changed:
             self._stale |= changed
@@ -205,6 +212,7 @@ class Reloader:
             if self._stops > 2:
                 serving.kill()
             self._wakeup.sleep(None)
+            self._reopen_logs()
 
     def _kill_children(self) -> None:
         for child in (self._serving, self._waiting):
@@ -213,6 +221,14 @@ class Reloader:
                 child.wait()
 
     # ---- the log ---------------------------------------------------------------------------------
+
+    def _reopen_logs(self) -> None:
+        """Open log files again, here and in the child that writes too, if somebody has asked for it."""
+        reopen_if_due()
+        if self._rotations:
+            self._rotations = 0
+            if self._serving is not None:
+                self._serving.reopen_logs()
 
     def _log_changes(self) -> None:
         paths = sorted(map(_display, self._changes.paths))
@@ -267,7 +283,9 @@ def _pickled(config: Config) -> bytes:
 
 
 def _is_handled(number: int) -> bool:
-    """Whether a signal is ours: nohup's is not."""
+    """Whether a signal is ours: nohup's is not, nor what is for log files where there are none."""
+    if number == signal.SIGUSR1:
+        return has_log_files()
     return number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
 
 
