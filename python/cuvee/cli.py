@@ -56,6 +56,7 @@ def _gather(given: dict[str, Any]) -> Settings:
 
 def _serve(settings: Settings, *, only_check: bool) -> int:
     from cuvee.config import Config
+    from cuvee.one_way import refuse_several_workers
     from cuvee.runner import print_failure, run_config
 
     values = {name: setting.value for name, setting in settings.values.items()}
@@ -64,6 +65,7 @@ def _serve(settings: Settings, *, only_check: bool) -> int:
     values.setdefault("app_dir", "")
     try:
         config = Config(**values)
+        refuse_several_workers(config)
     except ValueError as exc:
         _fail(with_source(str(exc), settings.values))
     try:

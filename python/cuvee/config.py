@@ -308,7 +308,11 @@ class Config:
 
             load_env_file(self.env_file)
         # What the file may have set is looked at from here on.
+        self.are_workers_given = count is not None
+        """Whether `workers` was said, and WEB_CONCURRENCY was not asked."""
         self.workers = count_workers(count)
+        if self.reload and self.workers > 1:
+            logger.warning('"workers" flag is ignored when reloading is enabled.')
         self.forwarded_allow_ips = _hosts_of_environment() if trusted is None else trusted
         self.trusted_hosts = TrustedHosts(self.forwarded_allow_ips)
         """The same, read."""

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cuvee.kinds import Choice, Kind, Whole
+
+if TYPE_CHECKING:
+    from cuvee.config import Config
 
 NO_TLS = "TLS is not there yet, a proxy can end it"
 
@@ -60,17 +63,9 @@ class Nothing(Kind):
         return value
 
 
-class Workers(Whole):
-    """How many processes serve: one, for which uvicorn also takes 0."""
-
-    def __init__(self) -> None:
-        """None asks WEB_CONCURRENCY."""
-        super().__init__(0, 1, optional=True)
-
-    @property
-    def expected(self) -> str:
-        """Say why."""
-        return "1, since several workers are not there yet"
+WORKERS = Whole(0, 2**30, optional=True)
+"""How many processes serve; 0 is 1, and None asks WEB_CONCURRENCY."""
+_HEARD = "(workers=1 is heard before it)"
 
 
 def count_workers(workers: int | None) -> int:
@@ -79,6 +74,16 @@ def count_workers(workers: int | None) -> int:
     if workers is not None or text is None:
         return workers or 1
     try:
-        return Workers().parse(text) or 1
+        return WORKERS.parse(text) or 1
     except ValueError as exc:
-        raise ValueError(f"WEB_CONCURRENCY {exc} (workers=1 is heard before it)") from None
+        raise ValueError(f"WEB_CONCURRENCY {exc} {_HEARD}") from None
+
+
+def refuse_several_workers(config: Config) -> None:
+    """Raise ValueError where several processes are to serve; with `reload` it is one in any case."""
+    if config.workers == 1 or config.reload:
+        return
+    text = f"must be 1, since several workers are not there yet, not {config.workers}"
+    if config.are_workers_given:
+        raise ValueError(f"workers {text}")
+    raise ValueError(f"WEB_CONCURRENCY {text} {_HEARD}")

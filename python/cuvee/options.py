@@ -28,7 +28,7 @@ from cuvee.kinds import (
 )
 from cuvee.logging import LOG_LEVELS
 from cuvee.loop_choice import LOOPS, look_at
-from cuvee.one_way import Workers
+from cuvee.one_way import WORKERS
 from cuvee.one_way_options import ONE_WAY_OPTIONS
 from cuvee.option import Option
 from cuvee.option_kinds import (
@@ -465,7 +465,7 @@ OPTIONS = (
     ),
     Option(
         "workers",
-        Workers(),
+        WORKERS,
         PROCESS,
         "how many processes serve: 1, since several are not there yet [default: "
         "$WEB_CONCURRENCY, or 1]",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 from cuvee.config import STARTUP_FAILURE, Config
 from cuvee.importer import application_traceback
+from cuvee.one_way import refuse_several_workers
 
 if TYPE_CHECKING:
     import socket
@@ -50,7 +51,8 @@ def run(*args: Any, **options: Any) -> None:
 
 
 def run_config(config: Config) -> None:
-    """Serve what `config` says; see `run`."""
+    """Serve what `config` says; see `run`. ValueError: it can't be."""
+    refuse_several_workers(config)
     if config.reload and not config.should_reload:
         logger.warning(
             "You must pass the application as an import string to enable 'reload' or 'workers'."

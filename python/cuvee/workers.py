@@ -82,6 +82,7 @@ class CuveeWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     def _options(cls, cfg: Any) -> dict[str, Any]:
         return {
             "log_config": None,
+            "workers": 1,  # WEB_CONCURRENCY is gunicorn's
             "backlog": cfg.backlog,
             "forwarded_allow_ips": cfg.forwarded_allow_ips,
             "timeout_keep_alive": cfg.keepalive,

@@ -233,7 +233,6 @@ REFUSED = {
     "ssl_cert_reqs": "1",
     "ssl_ca_certs": "ca.pem",
     "ssl_ciphers": "ALL",
-    "workers": "2",
 }
 
 

@@ -227,6 +227,13 @@ def test_websockets_are_told_and_do_not_hold_a_stop(tmp_path: Path, number: int)
         assert not any("Traceback" in line or "SIGKILL" in line for line in errors)
 
 
+def test_the_number_of_workers_is_gunicorns() -> None:
+    with Gunicorn("applications:hello", env={"WEB_CONCURRENCY": "2"}) as gunicorn:
+        assert worker_of(gunicorn) != worker_of(gunicorn, 2)
+        with gunicorn.connect() as client:
+            assert get(client) == b"hello"
+
+
 def test_worker_is_replaced_after_its_requests() -> None:
     with Gunicorn("applications:hello", "--max-requests", "3") as gunicorn:
         with gunicorn.connect() as client:

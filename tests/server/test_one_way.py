@@ -17,7 +17,8 @@ from cuvee.lifespan import Lifespan, LifespanOff
 from cuvee.options import OPTIONS
 from tests.server import applications
 from tests.support.asgi import WAIT
-from tests.support.embedded import serve_once
+from tests.support.embedded import in_thread, make_server, port_of, serve_once
+from tests.support.reload_project import Project, address_of, ask
 from tests.support.server_process import get, serve_application
 
 
@@ -48,8 +49,8 @@ class Protocol(asyncio.Protocol):
         ({"ssl_certfile": "x"}, "ssl_certfile must be left out: TLS is not there yet, a proxy"),
         ({"ssl_keyfile_password": "secret"}, "ssl_keyfile_password must be left out: TLS is "),
         ({"ssl_context_factory": dict}, "ssl_context_factory must be left out: TLS is not there "),
-        ({"workers": 2}, "workers must be 1, since several workers are not there yet, not 2"),
-        ({"workers": True}, "workers must be 1, since several workers are not there yet, not True"),
+        ({"workers": -1}, "workers must be a whole number between 0 and 1073741824, not -1"),
+        ({"workers": True}, "workers must be a whole number between 0 and 1073741824, not True"),
         ({"loop": "trio"}, "loop must be one of none, auto, asyncio, uvloop, zuvloop, or MODULE:"),
         ({"loop": None}, "loop must be one of none, auto, asyncio, uvloop, zuvloop, or MODULE:"),
         ({"timeout_notify": -1}, "timeout_notify must be a number of seconds, not -1"),
@@ -86,11 +87,60 @@ def test_number_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert config(workers=0).workers == 1  # as uvicorn has it
     monkeypatch.setenv("WEB_CONCURRENCY", "1")
     assert config().workers == 1
-    for text in ("2", "many", ""):
+    monkeypatch.setenv("WEB_CONCURRENCY", "2")
+    assert config().workers == 2  # which a Server ignores, as uvicorn's does
+    for text in ("many", ""):
         monkeypatch.setenv("WEB_CONCURRENCY", text)
-        with pytest.raises(ValueError, match="WEB_CONCURRENCY must be 1, since several workers"):
+        with pytest.raises(ValueError, match="WEB_CONCURRENCY must be a whole number between 0"):
             config()
         assert config(workers=1).workers == 1
+
+
+SEVERAL = "must be 1, since several workers are not there yet, not 2"
+
+
+@pytest.mark.parametrize("mode", [(), ("--check-config",)])
+@pytest.mark.parametrize(
+    ("arguments", "env", "text"),
+    [
+        (("--workers", "2"), {}, f"--workers {SEVERAL}"),
+        ((), {"UVICORN_WORKERS": "2"}, f"UVICORN_WORKERS {SEVERAL}"),
+        (
+            (),
+            {"WEB_CONCURRENCY": "2"},
+            f"WEB_CONCURRENCY {SEVERAL} (workers=1 is heard before it)",
+        ),
+    ],
+)
+def test_several_workers_are_one_line_and_exit_code_2(
+    mode: tuple[str, ...], arguments: tuple[str, ...], env: dict[str, str], text: str
+) -> None:
+    with serve_application("hello", *mode, *arguments, env=env) as server:
+        assert server.wait() == 2
+        assert server.errors() == [f"cuvee: error: {text}"]
+
+
+def test_several_workers_are_refused_by_run() -> None:
+    with pytest.raises(ValueError, match=f"^workers {SEVERAL}$"):
+        cuvee.run(applications.hello, log_config=None, port=0, workers=2)
+
+
+def test_several_workers_are_ignored_with_reload(project: Project) -> None:
+    with project.serve("--workers", "2") as server:
+        assert ask(address_of(server)) == b"1"
+        server.stderr.expect('WARNING:  "workers" flag is ignored when reloading is enabled.')
+        assert server.stop() == 0
+
+
+def test_a_server_that_is_embedded_ignores_several_workers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", "2")
+    server = make_server()
+    with in_thread(server, server.run):
+        with socket.create_connection(("127.0.0.1", port_of(server)), WAIT) as client:
+            assert get(client) == b"hello"
+        server.should_exit = True
 
 
 def test_limit_of_h11_is_the_limit_of_a_head() -> None:
