@@ -50,6 +50,7 @@ class ProcessServer(Server):
         self._has_parent = False
         self._notifier = find_notifier(os.environ)
         self._watchdog: Watchdog | None = None
+        self._leaving: threading.Timer | None = None
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve; once a stop is forced, stuck threads and tasks don't hold the process.
@@ -66,7 +67,12 @@ class ProcessServer(Server):
                 gc.unfreeze()
                 self._has_frozen = False
             if self.force_exit:
-                leave_soon(FORCED_SECONDS)
+                self._leaving = leave_soon(FORCED_SECONDS)
+
+    def stay(self) -> None:
+        """Let the process go on: what still runs has not held back who ran the server."""
+        if self._leaving is not None:
+            self._leaving.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and tell the service manager when clients may come."""
@@ -115,7 +121,7 @@ class ProcessServer(Server):
             self._has_frozen = True
 
 
-def leave_soon(seconds: float) -> None:
+def leave_soon(seconds: float) -> threading.Timer:
     """End the process after `seconds`, if it has not ended by itself."""
 
     def leave() -> None:
@@ -129,3 +135,4 @@ def leave_soon(seconds: float) -> None:
     timer = threading.Timer(seconds, leave)
     timer.daemon = True
     timer.start()
+    return timer

@@ -47,11 +47,14 @@ def run(*args: Any, **options: Any) -> None:
     The arguments are `Config`'s. Raises SystemExit(3) when the server can't start. Returns after
     SIGINT; SIGTERM is raised again at the end, for whoever handled it before.
     """
-    run_config(Config(*args, **options))
+    run_config(Config(*args, **options), is_last=False)
 
 
-def run_config(config: Config) -> None:
-    """Serve what `config` says; see `run`. ValueError: it can't be."""
+def run_config(config: Config, *, is_last: bool = True) -> None:
+    """Serve what `config` says; see `run`. ValueError: it can't be.
+
+    `is_last` says that nothing of the caller's comes behind it: then a forced stop ends the process.
+    """
     refuse_several_workers(config)
     if config.reload and not config.should_reload:
         logger.warning(
@@ -78,7 +81,7 @@ def run_config(config: Config) -> None:
         else:
             load(config)
             early.check()
-            serve_loaded(config, None, bound, stack.close, early)
+            serve_loaded(config, None, bound, stack.close, early, is_last=is_last)
 
 
 @contextlib.contextmanager
@@ -142,6 +145,8 @@ def serve_loaded(
     bound: list[Bound] | None = None,
     clean_up: Callable[[], None] | None = None,
     early: EarlyExit | None = None,
+    *,
+    is_last: bool = True,
 ) -> None:
     """Serve in this process: on `sockets` that a parent has bound, or see `ProcessServer`."""
     from cuvee.process_server import ProcessServer
@@ -151,6 +156,9 @@ def serve_loaded(
         server.run(sockets)
     except KeyboardInterrupt:
         pass
+    finally:
+        if not is_last:
+            server.stay()
     if not server.started and not server.interrupted:
         sys.exit(STARTUP_FAILURE)
 

@@ -15,7 +15,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.asgi import WAIT
-from tests.support.server_process import ServerProcess, get, read_until, serve_application
+from tests.support.server_process import (
+    APPLICATIONS,
+    ServerProcess,
+    get,
+    read_until,
+    serve_application,
+)
 
 CONNECTIONS = "INFO:     Waiting for connections to close. (CTRL+C to force quit)"
 BACKGROUND = "INFO:     Waiting for background tasks to complete. (CTRL+C to force quit)"
@@ -204,6 +210,32 @@ def test_thread_that_never_ends_does_not_hold_a_forced_stop() -> None:
         last = server.errors()[-1]
         assert last.startswith("ERROR:    Forced to stop while this still ran: ")
         assert "asyncio_0" in last
+
+
+BEHIND_RUN = f"""
+import sys, threading
+import cuvee
+
+sys.path.append({str(APPLICATIONS)!r})
+cuvee.run("applications:endless", port=0)
+for thread in threading.enumerate():
+    if isinstance(thread, threading.Timer):
+        thread.join()  # one that is still to end the process does it here
+print("behind run")
+"""
+
+
+def test_a_forced_stop_leaves_alone_what_stands_behind_run(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(BEHIND_RUN)
+    with ServerProcess(script=script) as server, server.connect() as client:
+        client.sendall(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n")
+        read_until(client, b"ready")
+        server.signal(signal.SIGINT)
+        server.stderr.expect(CONNECTIONS)
+        server.signal(signal.SIGINT)
+        assert server.wait() == 0
+        assert server.output()[-1] == "behind run"
 
 
 def test_sigint_stops_a_server_that_was_started_with_sigint_ignored() -> None:
