@@ -482,8 +482,7 @@ class Config:
         """
         if self.loaded_app is not None:
             return self.loaded_app
-        if self.app_dir is not None and self.app_dir not in sys.path[:1]:
-            sys.path.insert(0, self.app_dir)
+        self._look_in_app_dir()
         try:
             app = import_from_string(self.app)
         except ImportFromStringError as exc:
@@ -495,6 +494,11 @@ class Config:
             sys.exit(STARTUP_FAILURE)
         self.loaded_app = app
         return app
+
+    def _look_in_app_dir(self) -> None:
+        """Find modules there first."""
+        if self.app_dir is not None and self.app_dir not in sys.path[:1]:
+            sys.path.insert(0, self.app_dir)
 
     def _from_factory(self, factory: Any) -> Any:
         try:
@@ -532,6 +536,7 @@ class Config:
         if not (built_in and configure_untouched(self.use_colors)):
             from cuvee.log_setup import configure
 
+            self._look_in_app_dir()  # it may name the application's own classes
             configure(self)
         if self.log_level is not None:
             for name in ("uvicorn.error", "uvicorn.access", "uvicorn.asgi"):

@@ -137,6 +137,46 @@ def test_a_file_may_be_named_by_a_variable_or_a_file(tmp_path: Path) -> None:
         assert server.stop() == 0
 
 
+FOREIGN = """
+import logging
+
+class Formatter(logging.Formatter):
+    def __init__(self):
+        super().__init__("foreign %(message)s")
+"""
+
+
+def foreign(tmp_path: Path) -> tuple[str, ...]:
+    """Return the arguments for an application whose folder has a formatter that a file names."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "foreign.py").write_text(FOREIGN)
+    (folder / "application.py").write_text(
+        "async def app(scope, receive, send):\n    raise NotImplementedError\n"
+    )
+    path = tmp_path / "logging.json"
+    formatters = {"default": {"()": "foreign.Formatter"}}
+    handlers = {"out": {"class": "logging.StreamHandler", "formatter": "default"}}
+    loggers = {"uvicorn": {"handlers": ["out"], "level": "INFO"}}
+    path.write_text(
+        json.dumps(
+            {"version": 1, "formatters": formatters, "handlers": handlers, "loggers": loggers}
+        )
+    )
+    arguments = ("application:app", "--app-dir", str(folder), "--port", "0")
+    return (*arguments, "--log-config", str(path))
+
+
+@pytest.mark.parametrize("reload", [(), ("--reload",)])
+def test_a_file_may_name_what_is_beside_the_application(
+    tmp_path: Path, reload: tuple[str, ...]
+) -> None:
+    with ServerProcess(*foreign(tmp_path), *reload, cwd=tmp_path) as server:
+        assert server.stderr.expect("Started server process").startswith("foreign ")
+        server.stderr.expect(" running on ")
+        assert server.stop() == 0
+
+
 def test_the_default_configuration_is_not_printed(tmp_path: Path) -> None:
     with ServerProcess("a:b", "--print-config", cwd=tmp_path) as server:
         assert server.wait() == 0
