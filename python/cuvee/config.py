@@ -48,6 +48,9 @@ LogConfigType: TypeAlias = (
 STARTUP_FAILURE = 3
 """The exit code of a server that could not start."""
 
+_BUILT_IN = "log_config is LOGGING_CONFIG"
+"""What goes to another process too: it may have been changed in this one."""
+
 logger = logging.getLogger("uvicorn.error")
 
 
@@ -323,9 +326,12 @@ class Config:
         )
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Know the usual logging again in another process: it is configured in another way."""
+        """Give the built-in logging of another process to this one, whose it is then."""
         self.__dict__.update(state)
-        if self.log_config == LOGGING_CONFIG:
+        if self.__dict__.pop(_BUILT_IN) and self.log_config is not LOGGING_CONFIG:
+            contents = {**self.log_config}
+            LOGGING_CONFIG.clear()
+            LOGGING_CONFIG.update(contents)
             self.log_config = LOGGING_CONFIG
 
     def _resolve_watched(self, dirs: list[str], includes: list[str], excludes: list[str]) -> None:
@@ -359,7 +365,8 @@ class Config:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the application out: the process that is told of this imports its own."""
-        return {**vars(self), "loaded": False, "loaded_app": None}
+        built_in = self.log_config is LOGGING_CONFIG
+        return {**vars(self), "loaded": False, "loaded_app": None, _BUILT_IN: built_in}
 
     @property
     def encoded_headers(self) -> list[tuple[bytes, bytes]]:

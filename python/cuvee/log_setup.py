@@ -43,7 +43,7 @@ def configure(config: Config) -> None:
         _apply_any(log_config, config.use_colors)
         return
     try:
-        _apply_any(_read(log_config), config.use_colors)
+        _apply_any(_read(log_config), None)
     except Exception as exc:
         raise ValueError(f"log_config {log_config!r}: {_reason(exc)}") from exc
 

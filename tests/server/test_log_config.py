@@ -167,6 +167,32 @@ def foreign(tmp_path: Path) -> tuple[str, ...]:
     return (*arguments, "--log-config", str(path))
 
 
+def test_colours_are_not_said_to_the_formatters_of_a_file(tmp_path: Path) -> None:
+    """As in uvicorn: it may have classes that know nothing of them."""
+    with ServerProcess(*foreign(tmp_path), "--use-colors", cwd=tmp_path) as server:
+        server.stderr.expect("foreign ")
+        server.wait_until_running()
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize("use_colors", [True, False])
+def test_colours_are_said_to_the_formatters_of_a_dictionary(use_colors: bool) -> None:
+    cuvee.Config(applications.hello, log_config=LOGGING_CONFIG | {}, use_colors=use_colors)
+    formatter = formatter_of("uvicorn")
+    assert isinstance(formatter, DefaultFormatter)
+    assert formatter.use_colors is use_colors
+
+
+def test_a_configuration_that_is_equal_to_the_default_is_not_the_default() -> None:
+    """In another process neither: who was told to leave the options alone has said so already."""
+    ours = cuvee.Config("a:b")
+    theirs = cuvee.Config("a:b", log_config=copy.deepcopy(LOGGING_CONFIG))
+    assert pickle.loads(pickle.dumps(ours)).log_config is LOGGING_CONFIG
+    assert copy.copy(ours).log_config is LOGGING_CONFIG
+    assert pickle.loads(pickle.dumps(theirs)).log_config is not LOGGING_CONFIG
+    assert LOGGING_CONFIG["loggers"]
+
+
 @pytest.mark.parametrize("reload", [(), ("--reload",)])
 def test_a_file_may_name_what_is_beside_the_application(
     tmp_path: Path, reload: tuple[str, ...]

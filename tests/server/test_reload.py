@@ -362,6 +362,23 @@ def test_a_factory_of_a_script_and_what_it_configures(project: Project) -> None:
         assert server.stop() == 0
 
 
+def test_a_script_that_changes_the_default_logging(project: Project) -> None:
+    """Below `if __name__ == "__main__"`, where the child does not come."""
+    script = project.path / "run.py"
+    script.write_text(
+        "import cuvee\n"
+        "from cuvee.logging import LOGGING_CONFIG\n"
+        "from main import app\n"
+        "if __name__ == '__main__':\n"
+        "    LOGGING_CONFIG['formatters']['default']['fmt'] = 'mine: %(message)s'\n"
+        "    cuvee.run('run:app', port=0, reload=True, access_log_format='common')\n"
+    )
+    with ServerProcess(script=script, cwd=project.path) as server:
+        assert server.stderr.expect(COMPLETE) == f"mine: {COMPLETE}"
+        assert ask(address_of(server)) == b"1"
+        assert server.stop() == 0
+
+
 def test_an_application_that_is_no_import_string(project: Project) -> None:
     script = project.path / "run.py"
     script.write_text("import cuvee, main\ncuvee.run(main.app, port=0, reload=True)\n")
