@@ -65,7 +65,8 @@ class Path(Kind):
 
     def accept(self, value: Any, shown: object) -> Any:
         """Whether it is there is seen by who opens it."""
-        return value if isinstance(value, str | os.PathLike) else self.refuse(shown)
+        path = os.fspath(value) if isinstance(value, os.PathLike) else value
+        return super().accept(path, shown)
 
 
 class Anything(Kind):
@@ -94,8 +95,9 @@ class Flag(Kind):
         return word in _YES
 
     def accept(self, value: Any, shown: object) -> Any:
-        """Take nothing but bool."""
-        return value if isinstance(value, bool) else self.refuse(shown)
+        """Take what programs have for it besides, as uvicorn does: 0, 1 and None."""
+        is_number = isinstance(value, int) and value in (0, 1)
+        return bool(value) if is_number or value is None else self.refuse(shown)
 
 
 class Boolean(Flag):
@@ -130,13 +132,15 @@ class Whole(Kind):
             return self.refuse(text)
 
     def accept(self, value: Any, shown: object) -> Any:
-        """Take int, but not bool."""
+        """Take int, but not bool; and text, which is often a variable's."""
+        if isinstance(value, str):
+            return self.parse(value)
         is_number = isinstance(value, int) and not isinstance(value, bool)
         return value if is_number and self.low <= value <= self.high else self.refuse(shown)
 
 
 class Octal(Whole):
-    """Permission bits: octal digits in text, a number in Python."""
+    """Permission bits: octal digits in text, also in a file, where 660 would be another number."""
 
     base = 8
 
@@ -144,12 +148,6 @@ class Octal(Whole):
     def expected(self) -> str:
         """In the form that chmod takes."""
         return f"octal digits between 0 and {self.high:o}"
-
-    def accept(self, value: Any, shown: object) -> Any:
-        """A file says "660" as text, since 660 would be another number."""
-        if isinstance(value, str):
-            return self.parse(value)
-        return super().accept(value, shown)
 
 
 class Seconds(Kind):
@@ -175,7 +173,9 @@ class Seconds(Kind):
         return self.accept(int(value) if value.is_integer() else value, text)
 
     def accept(self, value: Any, shown: object) -> Any:
-        """Take int and float, but neither bool nor "not a number"."""
+        """Take int and float, but neither bool nor "not a number"; and text."""
+        if isinstance(value, str):
+            return self.parse(value)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return value if is_number and 0 <= value <= self.most else self.refuse(shown)
 
@@ -274,7 +274,7 @@ class Paths(Many):
         super().__init__(Text(metavar), os.pathsep)
 
 
-class _Directory(Kind):
+class _Directory(Path):
     """A path. Text names one that is there; uvicorn's API warns of one that is not."""
 
     @property
@@ -285,10 +285,6 @@ class _Directory(Kind):
     def parse(self, text: str) -> Any:
         """Look."""
         return text if os.path.exists(text) else self.refuse(text)
-
-    def accept(self, value: Any, shown: object) -> Any:
-        """Take pathlib's paths too."""
-        return os.fspath(value) if isinstance(value, str | os.PathLike) else self.refuse(shown)
 
 
 class Directories(Many):

@@ -90,6 +90,14 @@ class Interval(OrNone, Seconds):
         return value if is_number and value < 0 else super().accept(value, shown)
 
 
+class Host(Text):
+    """Where to listen; None is uvicorn's word for every interface."""
+
+    def accept(self, value: Any, shown: object) -> Any:
+        """Have one word for it."""
+        return "" if value is None else super().accept(value, shown)
+
+
 class Hosts(Kind):
     """Trusted hosts: a text with commas, or a list."""
 

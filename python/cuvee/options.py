@@ -41,6 +41,7 @@ from cuvee.option_kinds import (
     MOST_THREADS,
     MOST_USER_TIMEOUT,
     AccessFormat,
+    Host,
     Hosts,
     UserTimeout,
     cancel_grace,
@@ -78,7 +79,7 @@ OPTIONS = (
     Option("factory", Flag(), APP, "APP is a function that returns the application"),
     Option(
         "app_dir",
-        Text("DIR", optional=True),
+        Path("DIR", optional=True),
         APP,
         "where to look for APP's module first [default: the current directory]",
     ),
@@ -111,9 +112,9 @@ OPTIONS = (
         + "; or none [default: all]",
     ),
     # ---- where to listen
-    Option("host", Text("HOST"), LISTEN, "host name or address"),
+    Option("host", Host("HOST"), LISTEN, "host name or address"),
     Option("port", Whole(0, 65535, "PORT"), LISTEN, "port; 0: any free port, which the log names"),
-    Option("uds", Text("PATH", optional=True), LISTEN, "a Unix socket, in place of host and port"),
+    Option("uds", Path("PATH", optional=True), LISTEN, "a Unix socket, in place of host and port"),
     Option(
         "fd",
         Whole(0, 2**31 - 1, optional=True),
@@ -168,13 +169,13 @@ OPTIONS = (
     ),
     Option(
         "access_logfile",
-        Text("FILE", optional=True),
+        Path("FILE", optional=True),
         LOGS,
         "append the access log to a file, which SIGUSR1 opens again; -: standard output",
     ),
     Option(
         "error_logfile",
-        Text("FILE", optional=True),
+        Path("FILE", optional=True),
         LOGS,
         "append the server's lines to a file; -: standard error",
     ),
@@ -491,7 +492,7 @@ OPTIONS = (
     ),
     Option(
         "pid_file",
-        Text("PATH", optional=True),
+        Path("PATH", optional=True),
         PROCESS,
         "write the number of the process there, as long as it runs",
     ),

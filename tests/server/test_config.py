@@ -107,7 +107,10 @@ def test_run_takes_what_config_takes() -> None:
     ("options", "message"),
     [
         ({"port": 65536}, "port must be a whole number between 0 and 65535, not 65536"),
-        ({"port": "8000"}, "port must be a whole number between 0 and 65535, not '8000'"),
+        ({"port": "http"}, "port must be a whole number between 0 and 65535, not 'http'"),
+        ({"access_log": "no"}, "access_log must be true or false, not 'no'"),
+        ({"access_log": 2}, "access_log must be true or false, not 2"),
+        ({"uds": b"socket"}, "uds must be a path, not b'socket'"),
         ({"port": True}, "port must be a whole number between 0 and 65535, not True"),
         ({"fd": -1}, "fd must be a whole number between 0 and 2147483647, not -1"),
         ({"backlog": 0.5}, "backlog must be a whole number between 0 and 2147483647, not 0.5"),
@@ -164,6 +167,46 @@ def test_senseless_value_is_a_value_error(options: dict[str, Any], message: str)
     with pytest.raises(ValueError) as caught:
         cuvee.Config(applications.hello, **options)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"port": "8000"}, {"port": 8000}),
+        ({"timeout_keep_alive": "5"}, {"timeout_keep_alive": 5}),
+        ({"timeout_keep_alive": "0.5"}, {"timeout_keep_alive": 0.5}),
+        ({"timeout_graceful_shutdown": "3"}, {"timeout_graceful_shutdown": 3}),
+        ({"limit_concurrency": "12"}, {"limit_concurrency": 12}),
+        ({"ws_max_size": "1000"}, {"ws_max_size": 1000}),
+        ({"uds": Path("/run/socket")}, {"uds": "/run/socket"}),
+        ({"pid_file": Path("pid")}, {"pid_file": "pid"}),
+        ({"app_dir": Path("folder")}, {"app_dir": "folder"}),
+        ({"host": None}, {"host": ""}),
+        ({"reload": 0, "access_log": 0}, {"reload": False, "access_log": False}),
+        ({"proxy_headers": None}, {"proxy_headers": False}),
+        ({"factory": 1, "use_colors": 0}, {"factory": True, "use_colors": False}),
+        ({"use_colors": None}, {"use_colors": None}),
+        ({"workers": 4}, {"workers": 4}),
+    ],
+)
+def test_values_with_which_uvicorn_serves(
+    given: dict[str, Any], expected: dict[str, object]
+) -> None:
+    config = cuvee.Config(applications.hello, log_config=None, **given)
+    taken = {name: getattr(config, name) for name in expected}
+    assert taken == expected
+    assert [type(value) for value in taken.values()] == [*map(type, expected.values())]
+
+
+def test_files_of_a_log_may_be_paths(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    config = cuvee.Config(applications.hello, access_logfile=path, error_logfile=path)  # type: ignore[arg-type]
+    assert (config.access_logfile, config.error_logfile) == (str(path), str(path))
+
+
+def test_no_host_is_every_interface() -> None:
+    with cuvee.Config(applications.hello, host=None, port=0).bind_socket() as bound:  # type: ignore[arg-type]
+        assert bound.getsockname()[0] in ("0.0.0.0", "::")
 
 
 def test_trusted_hosts_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +275,7 @@ def test_senseless_limit_is_a_value_error(name: str, least: int, most: int) -> N
     "name", ["timeout_body", "timeout_unread_body", "timeout_write", "timeout_linger"]
 )
 def test_senseless_timeout_is_a_value_error(name: str) -> None:
-    values: list[Any] = [-1, float("inf"), "1", None]
+    values: list[Any] = [-1, float("inf"), "soon", None]
     for value in values:
         with pytest.raises(ValueError) as caught:
             cuvee.Config(applications.hello, **{name: value})
@@ -259,7 +302,7 @@ def test_senseless_optional_limit_is_a_value_error(name: str, least: int, most: 
 
 
 def test_senseless_optional_timeout_is_a_value_error() -> None:
-    values: list[Any] = [-1, float("nan"), "1"]
+    values: list[Any] = [-1, float("nan"), "nan"]
     for value in values:
         with pytest.raises(ValueError) as caught:
             cuvee.Config(applications.hello, timeout_request=value)

@@ -50,7 +50,8 @@ def test_config_takes_any_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     path.write_text("OF_A_FILE=there\n")
     monkeypatch.delenv("OF_A_FILE", raising=False)
     monkeypatch.setattr(os, "environ", os.environ.copy())
-    assert cuvee.Config(applications.hello, env_file=path, log_config=None).env_file == path
+    config = cuvee.Config(applications.hello, env_file=path, log_config=None)
+    assert config.env_file == str(path)
     assert os.environ["OF_A_FILE"] == "there"
 
 

@@ -40,7 +40,7 @@ class Protocol(asyncio.Protocol):
             f"not {Protocol!r}",
         ),
         ({"http2": True}, "http2 must be left out: HTTP/2 is not there yet"),
-        ({"http2": 1}, "http2 must be true or false, not 1"),
+        ({"http2": 2}, "http2 must be true or false, not 2"),
         (
             {"ws": Protocol},
             "ws must be one of auto, none, websockets, websockets-sansio, wsproto, which all but "

@@ -127,15 +127,15 @@ def test_a_project_file_that_says_nothing_of_cuvee_is_left_alone(tmp_path: Path)
     ("file", "message"),
     [
         (
-            '\n port = "80"\n',
-            "cuvee.toml:2: port must be a whole number between 0 and 65535, not '80'",
+            '\n port = "http"\n',
+            "cuvee.toml:2: port must be a whole number between 0 and 65535, not 'http'",
         ),
         (
             "port = true\n",
             "cuvee.toml:1: port must be a whole number between 0 and 65535, not True",
         ),
         ("host = 1\n", "cuvee.toml:1: host must be a text, not 1"),
-        ("access-log = 1\n", "cuvee.toml:1: access-log must be true or false, not 1"),
+        ("access-log = 2\n", "cuvee.toml:1: access-log must be true or false, not 2"),
         (
             "[timeout-head]\nx = 1\n",
             "cuvee.toml:1: timeout-head must be a number of seconds, not {'x': 1}",

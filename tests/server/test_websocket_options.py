@@ -179,7 +179,7 @@ def test_mistakes_are_one_line(option: str, value: str, expected: str) -> None:
         ("ws_max_size", 1.5),
         ("ws_ping_interval", True),
         ("ws_ping_interval", float("inf")),
-        ("ws_deflate_context", 1),
+        ("ws_deflate_context", 2),
         ("ws_close_timeout", None),
         ("ws_send_queue", "none"),
         ("limit_websockets", -1),
