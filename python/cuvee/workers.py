@@ -36,6 +36,11 @@ HEARTBEAT = 1.0
 class WorkerServer(ProcessServer):
     """A server whose process gunicorn ends: signals are the worker's, and end with it."""
 
+    def __init__(self, config: Config) -> None:
+        """Leave the service manager to gunicorn: the service is more than one worker."""
+        super().__init__(config)
+        self._notifier = None
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Stop at SIGTERM; what else may come has the worker's handlers already."""

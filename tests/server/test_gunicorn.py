@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -243,6 +244,24 @@ def test_worker_is_replaced_after_its_requests() -> None:
         gunicorn.stderr.expect("Application startup complete.", nth=2)
         with gunicorn.connect_again() as client:
             assert get(client) == b"hello"
+
+
+def test_the_service_manager_is_told_by_gunicorn_alone(tmp_path: Path) -> None:
+    """That a worker stops says nothing of the service."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        environment = {"NOTIFY_SOCKET": manager.getsockname()}
+        arguments = ("--max-requests", "1")
+        with Gunicorn("applications:hello", *arguments, env=environment) as gunicorn:
+            with gunicorn.connect() as client:
+                assert get(client) == b"hello"
+            gunicorn.stderr.expect("Application startup complete.", nth=2)
+            told = []
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    told.append(manager.recv(1000))
+    assert not any(b"STOPPING" in one or b"STATUS=Serving" in one for one in told)
 
 
 def test_failing_start_ends_gunicorn() -> None:
