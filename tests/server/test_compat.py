@@ -226,6 +226,37 @@ def test_the_command_under_its_other_name() -> None:
         assert server.wait() == -signal.SIGTERM
 
 
+RELOADED = """
+import uvicorn
+
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    body = uvicorn.Config.__module__.encode()
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+if __name__ == "__main__":
+    uvicorn.run("reloaded:app", port=0, reload=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("reloaded.py",),
+        ("-m", "reloaded"),
+        ("-m", "uvicorn", "reloaded:app", "--port", "0", "--reload"),
+    ],
+)
+def test_a_reload_has_it_too(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / "reloaded.py").write_text(RELOADED)
+    with ServerProcess(*arguments, module="cuvee.compat", cwd=tmp_path) as server:
+        with server.connect() as client:
+            assert get(client) == b"cuvee.config"
+        assert server.stop() == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

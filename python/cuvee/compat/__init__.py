@@ -20,7 +20,7 @@ def install() -> None:
     Raises RuntimeError when uvicorn itself has been imported: what others took from it would go on
     being uvicorn's. A second call does nothing.
     """
-    if any(isinstance(finder, Finder) for finder in sys.meta_path):
+    if is_installed():
         return
     for name, module in sys.modules.items():
         of_uvicorn = name == UVICORN or name.startswith(f"{UVICORN}.")
@@ -30,3 +30,8 @@ def install() -> None:
                 "or start the program with python -m cuvee.compat"
             )
     sys.meta_path.insert(0, Finder())
+
+
+def is_installed() -> bool:
+    """Say whether `import uvicorn` means cuvee in this process."""
+    return any(isinstance(finder, Finder) for finder in sys.meta_path)

@@ -48,6 +48,8 @@ class Job:
     main_file: str | None
     config: bytes
     """A pickled Config, which may need the main module."""
+    is_compat: bool
+    """Whether cuvee stands in for uvicorn."""
 
 
 # ---- the parent's side ---------------------------------------------------------------------------
@@ -134,7 +136,9 @@ def make_job(config: bytes) -> Job:
         module = file = None
     elif file is not None:
         file = os.path.abspath(file)
-    return Job(sys.path, sys.argv, module, file, config)
+    compat = sys.modules.get("cuvee.compat")
+    is_compat = compat is not None and compat.is_installed()
+    return Job(sys.path, sys.argv, module, file, config, is_compat)
 
 
 def _is_command(main: ModuleType) -> bool:
@@ -189,6 +193,8 @@ def main() -> NoReturn:
     from cuvee.runner import load, print_failure, serve_loaded
 
     try:
+        if job.is_compat:
+            importlib.import_module("cuvee.compat").install()
         _import_main(job)
         config = pickle.loads(job.config)
         config.configure_logging()
