@@ -20,6 +20,8 @@ PROJECT_FILE = "pyproject.toml"
 DEFAULT = "default"
 COMMAND_LINE = "command line"
 PREFIXES = ("CUVEE_", "UVICORN_")
+PLACES = ("host", "port", "uds", "fd")
+"""The options that `bind` stands in place of."""
 
 APP = Option("app", Text("APP"), "", "where the application is", "APP")
 SETTINGS = (APP, *OPTIONS)
@@ -73,8 +75,27 @@ def gather(arguments: Mapping[str, Any], environment: Mapping[str, str], file: s
     `file` may be "" for none. Raises SettingsError.
     """
     variables, warnings = _from_environment(environment)
-    values = {**_from_file(file), **variables, **_from_arguments(arguments)}
-    return Settings(values, warnings)
+    sources = [_from_arguments(arguments)]
+    for prefix in PREFIXES:
+        sources.append({n: one for n, one in variables.items() if one.source.startswith(prefix)})
+    sources.append(_from_file(file))
+    return Settings(_first_of(sources), warnings)
+
+
+def _first_of(sources: Iterable[Mapping[str, Setting]]) -> dict[str, Setting]:
+    """Return each option from the first source that has it.
+
+    The places of `bind` and those of the other options replace each other in the same way.
+    """
+    found: dict[str, Setting] = {}
+    for source in sources:
+        known = [*found]
+        if "bind" in found:
+            known += PLACES
+        elif any(name in found for name in PLACES):
+            known.append("bind")
+        found.update({name: one for name, one in source.items() if name not in known})
+    return found
 
 
 def did_you_mean(name: str, names: Iterable[str], prefix: str = "") -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import cuvee
+from cuvee.compat.modules import MODULES
 from cuvee.options import OPTIONS
 from cuvee.settings import FILE
 
@@ -154,7 +155,7 @@ def test_c_names_exist(document: Path) -> None:
 @each_document
 def test_python_names_exist(document: Path) -> None:
     for dotted in set(
-        re.findall(r"(?<![\w./@-])cuvee\.([A-Za-z_.]+[A-Za-z])", document.read_text())
+        re.findall(r"(?<![\w./@-])cuvee\.([A-Za-z_][A-Za-z_0-9.]*[A-Za-z0-9])", document.read_text())
     ):
         if dotted.endswith(("toml", "egg-info")) or dotted == "disconnect":  # an extension of ASGI
             continue
@@ -231,6 +232,15 @@ def test_every_argument_of_config_is_documented() -> None:
     options = {option.name for option in OPTIONS}
     for parameter in list(inspect.signature(cuvee.Config).parameters)[1:]:
         assert parameter in options or f"| `{parameter}` |" in text, parameter
+
+
+def test_migration_says_where_uvicorns_middleware_went() -> None:
+    page = (ROOT / "docs" / "migration.md").read_text()
+    for module, names in MODULES.items():
+        if module.startswith("uvicorn.middleware."):
+            rows = [line for line in page.splitlines() if f"`{module}`" in line]
+            for home in names.values():
+                assert any(f"`{home.replace(':', '.')}`" in row for row in rows), (module, home)
 
 
 def test_every_decision_is_listed() -> None:

@@ -260,6 +260,10 @@ def test_a_check_finds_what_a_start_would(tmp_path: Path) -> None:
     done = command(tmp_path, "nowhere:app", "--check-config")
     assert done.stderr == 'ERROR:    Error loading ASGI app. Could not import module "nowhere".\n'
     assert done.returncode == 3
+    (tmp_path / "failing.py").write_text("raise LookupError('of the application')")
+    done = command(tmp_path, "failing:app", "--check-config")
+    assert done.stderr.endswith("LookupError: of the application\n")
+    assert done.returncode == 1
     done = command(tmp_path, "--check-config")
     assert done.stderr.startswith("cuvee: error: missing argument APP")
     assert done.returncode == 2
@@ -289,8 +293,36 @@ def test_what_contradicts_another_option_is_told_with_its_source(tmp_path: Path)
     rest = "cannot stand beside bind, which names every place itself"
     done = command(tmp_path, "a:b", "--bind", ":0", "--port", "1")
     assert done.stderr == f"cuvee: error: --port {rest}\n"
-    done = command(tmp_path, "a:b", "--bind", ":0", UVICORN_PORT="1")
+    done = command(tmp_path, "a:b", UVICORN_BIND=":0", UVICORN_PORT="1")
     assert done.stderr == f"cuvee: error: UVICORN_PORT {rest}\n"
-    done = command(tmp_path, "a:b", "--bind", ":0", file="\nport = 1\n")
+    done = command(tmp_path, "a:b", file="bind = ':0'\nport = 1\n")
     assert done.stderr == f"cuvee: error: cuvee.toml:2: port {rest}\n"
     assert done.returncode == 2
+
+
+PLACES = ("host", "port", "uds", "fd", "bind")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "file", "expected"),
+    [
+        (("--port", "1"), {"CUVEE_BIND": ":2"}, "", {"port"}),
+        (("--host", "::1"), {}, "bind = ':2'", {"host"}),
+        (("--uds", "x"), {"UVICORN_BIND": ":2"}, "bind = ':3'", {"uds"}),
+        (("--fd", "3"), {"UVICORN_BIND": ":2", "CUVEE_PORT": "3"}, "", {"fd", "port"}),
+        (("--bind", ":1"), {"CUVEE_PORT": "2", "UVICORN_HOST": "::1"}, "fd = 3", {"bind"}),
+        ((), {"CUVEE_BIND": ":1", "UVICORN_UDS": "x"}, "port = 3", {"bind"}),
+        ((), {"UVICORN_BIND": ":1", "CUVEE_UDS": "x"}, "port = 3", {"uds", "port"}),
+        ((), {"UVICORN_PORT": "1"}, "bind = ':3'", {"port"}),
+    ],
+)
+def test_a_place_goes_before_those_of_later_sources(
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    variables: dict[str, str],
+    file: str,
+    expected: set[str],
+) -> None:
+    done = command(tmp_path, "a:b", "--print-config", *arguments, file=file, **variables)
+    places = {name: printed(done, name) for name in PLACES}
+    assert {name for name, line in places.items() if not line.endswith("# default")} == expected
