@@ -329,9 +329,8 @@ class Config:
         """Give the built-in logging of another process to this one, whose it is then."""
         self.__dict__.update(state)
         if self.__dict__.pop(_BUILT_IN) and self.log_config is not LOGGING_CONFIG:
-            contents = {**self.log_config}
             LOGGING_CONFIG.clear()
-            LOGGING_CONFIG.update(contents)
+            LOGGING_CONFIG.update(state["log_config"])
             self.log_config = LOGGING_CONFIG
 
     def _resolve_watched(self, dirs: list[str], includes: list[str], excludes: list[str]) -> None:

@@ -155,7 +155,9 @@ def test_c_names_exist(document: Path) -> None:
 @each_document
 def test_python_names_exist(document: Path) -> None:
     for dotted in set(
-        re.findall(r"(?<![\w./@-])cuvee\.([A-Za-z_][A-Za-z_0-9.]*[A-Za-z0-9])", document.read_text())
+        re.findall(
+            r"(?<![\w./@-])cuvee\.([A-Za-z_][A-Za-z_0-9.]*[A-Za-z0-9])", document.read_text()
+        )
     ):
         if dotted.endswith(("toml", "egg-info")) or dotted == "disconnect":  # an extension of ASGI
             continue
