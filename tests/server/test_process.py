@@ -333,8 +333,8 @@ def test_sigterm_leaves_no_pid_file(tmp_path: Path) -> None:
 
 SLOW = """
 import os, sys, time
-print("importing", file=sys.stderr, flush=True)
 try:
+    print("importing", file=sys.stderr, flush=True)
     while not os.path.exists("go"):
         time.sleep(0.01)
 except {caught}:
