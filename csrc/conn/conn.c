@@ -133,7 +133,7 @@ set_body_deadline(cv_conn_t *conn)
     uint64_t left = cv_conn_rate_left(conn);
     uint64_t pause = env->deadlines.durations[CV_CONN_BODY];
     uint64_t least = pause != 0 && pause < left ? pause : left;
-    cv_deadline_set_at(&env->deadlines, &conn->deadline, CV_CONN_BODY, uv_now(env->loop) + least);
+    cv_deadline_set_at(&env->deadlines, &conn->deadline, CV_CONN_BODY, cv_deadlines_now() + least);
 }
 
 void

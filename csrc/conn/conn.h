@@ -143,7 +143,7 @@ struct cv_conn_env {
     unsigned unfreed;         /* connections that libuv still holds, closed ones included, and other holds */
     bool retiring;            /* each answer is its connection's last */
     bool draining;            /* ... and who sends nothing is not waited for long */
-    uint64_t retired;         /* loop time of the former, in milliseconds */
+    uint64_t retired;         /* when the former began: cv_deadlines_now */
     uint64_t bytes_in, bytes_out;
     uint64_t limited[CV_LIMITS]; /* how often each limit ended something */
     cv_buffer_t spare_output[CV_CONN_SPARE_OUTPUT]; /* buffers given back once written, at most 8 KiB each */

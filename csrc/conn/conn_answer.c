@@ -77,7 +77,7 @@ is_retired(const cv_conn_t *conn)
     if (!env->retiring || !conn->request_complete || conn->parsing) {
         return env->retiring;
     }
-    bool in_time = uv_now(env->loop) < env->retired + env->deadlines.durations[CV_CONN_DRAIN];
+    bool in_time = cv_deadlines_now() < env->retired + env->deadlines.durations[CV_CONN_DRAIN];
     return !in_time || (cv_conn_waiting(conn) == 0 && !cv_transport_has_input(&conn->transport));
 }
 

@@ -171,8 +171,7 @@ cv_conn_env_retire(cv_conn_env_t *env)
 {
     if (!env->retiring) {
         env->retiring = true;
-        uv_update_time(env->loop); /* the stop may come behind long work, or out of another loop */
-        env->retired = uv_now(env->loop);
+        env->retired = cv_deadlines_now();
     }
 }
 
@@ -205,7 +204,7 @@ drain_idle(cv_conn_t *conn)
     }
     uint64_t due = deadline->due - deadlines->durations[deadline->kind] + deadlines->durations[CV_CONN_DRAIN];
     due = due < deadline->due ? due : deadline->due;
-    if (due > uv_now(conn->env->loop)) {
+    if (due > cv_deadlines_now()) {
         cv_deadline_set_at(deadlines, deadline, CV_CONN_DRAIN, due);
     } else {
         end_drained(conn);

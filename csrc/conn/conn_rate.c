@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "conn/conn_rate.h"
 
-/* Of the time and the clock, whichever it is, the other one. The low half of the loop's time is enough for that. */
+/* Of the time and the clock, whichever it is, the other one. The low half of the clock is enough for that. */
 static uint32_t
 flip(const cv_conn_t *conn)
 {
-    return (uint32_t)uv_now(conn->env->loop) - conn->body_clock;
+    return (uint32_t)cv_deadlines_now() - conn->body_clock;
 }
 
 void

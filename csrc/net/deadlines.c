@@ -42,8 +42,9 @@ cv_deadline_init(cv_deadline_t *deadline)
     deadline->set = false;
 }
 
+/* The time at which the loop began its turn: what the timer goes by. */
 static uint64_t
-now_of(const cv_deadlines_t *deadlines)
+turn_of(const cv_deadlines_t *deadlines)
 {
     return uv_now(deadlines->timer.loop);
 }
@@ -72,7 +73,7 @@ static void
 arm(cv_deadlines_t *deadlines, uint64_t tick)
 {
     uv_timer_t *timer = &deadlines->timer;
-    uint64_t now = now_of(deadlines);
+    uint64_t now = turn_of(deadlines);
     uint64_t wait = tick * TICK_MS > now ? tick * TICK_MS - now : 0;
     if (!uv_is_active((uv_handle_t *)timer) || uv_timer_get_due_in(timer) > wait) {
         uv_timer_start(timer, on_timer, wait, 0);
@@ -84,7 +85,7 @@ static void
 link_up(cv_deadlines_t *deadlines, cv_deadline_t *deadline)
 {
     if (!uv_is_active((uv_handle_t *)&deadlines->timer)) {
-        deadlines->looked = now_of(deadlines) / TICK_MS; /* the lists are empty, or on_timer has them in hand */
+        deadlines->looked = turn_of(deadlines) / TICK_MS; /* the lists are empty, or on_timer has them in hand */
     }
     uint64_t tick = tick_of(deadline->due);
     if (tick <= deadlines->looked) {
@@ -103,7 +104,7 @@ cv_deadline_set(cv_deadlines_t *deadlines, cv_deadline_t *deadline, unsigned kin
     uint64_t duration = deadlines->durations[kind];
     deadline->set = false;
     if (duration != 0) {
-        cv_deadline_set_at(deadlines, deadline, kind, now_of(deadlines) + duration);
+        cv_deadline_set_at(deadlines, deadline, kind, cv_deadlines_now() + duration);
     }
 }
 
@@ -151,7 +152,7 @@ static void
 on_timer(uv_timer_t *timer)
 {
     cv_deadlines_t *deadlines = CV_CONTAINER_OF(timer, cv_deadlines_t, timer);
-    uint64_t now = now_of(deadlines);
+    uint64_t now = turn_of(deadlines);
     uint64_t first = deadlines->looked + 1, last = now / TICK_MS;
     deadlines->looked = last;
     for (uint64_t tick = first; tick <= last && tick < first + CV_DEADLINE_LISTS; tick++) {

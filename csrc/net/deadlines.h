@@ -59,10 +59,11 @@ cv_deadline_is_set(const cv_deadline_t *deadline)
     return deadline->set;
 }
 
-/* (Re)starts `deadline` as one of `kind`, counted from the loop's current time. */
+/* (Re)starts `deadline` as one of `kind`, counted from now: the loop's own time is that of its last turn, which is long
+ * ago where a request keeps the loop busy, or where it is run beside another one. */
 void cv_deadline_set(cv_deadlines_t *deadlines, cv_deadline_t *deadline, unsigned kind);
 
-/* The milliseconds of the loop's clock now, which it looks at once a turn only. */
+/* The milliseconds of the loop's clock now. */
 uint64_t cv_deadlines_now(void);
 
 /* Seconds as milliseconds, rounded up. */

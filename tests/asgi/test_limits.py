@@ -136,6 +136,24 @@ def test_silence_is_counted_but_not_logged(serve: Serve) -> None:
     assert not [line for line in server.log.lines() if "timeout" in line]
 
 
+@pytest.mark.parametrize("how", ["blocks", "awaits"])
+def test_silence_counts_from_the_answer(serve: Serve, notes: Notes, how: str) -> None:
+    """However long the application took to give it, and whether or not it held up the loop."""
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        if how == "blocks":
+            time.sleep(0.6)
+        else:
+            await asyncio.sleep(0.6)
+        notes.put(time.monotonic())
+        await respond(send)
+
+    with serve(slow, timeout_keep_alive=0.5) as server, server.connect() as client:
+        client.assert_open()
+        client.assert_closed()
+        assert time.monotonic() - notes.get() > 0.49
+
+
 def test_the_counters_outlive_the_server(serve: Serve) -> None:
     with serve(hello, timeout_head=0.1) as server, server.connect() as client:
         assert limited(server) == {}

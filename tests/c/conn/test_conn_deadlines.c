@@ -393,7 +393,7 @@ TEST(bytes_that_came_pay_for_a_pause)
     say(f, data);
     turn(f);
     CHECK_EQ(f->env.limited[CV_LIMIT_BODY_RATE], 0);
-    uint64_t left = f->conn->deadline.due - uv_now(&f->loop);
+    uint64_t left = f->conn->deadline.due - cv_deadlines_now();
     CHECK(left > 0 && left <= 101);
     CHECK_EQ(fixture_end(f), 0);
 }
@@ -414,6 +414,21 @@ TEST(time_counts_for_the_client_only_while_we_wait_for_it)
     turn(f);
     CHECK(!f->conn->body_waits);
     CHECK(has_deadline(f, CV_CONN_UNREAD_BODY));
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(a_body_that_is_asked_for_after_long_work_has_all_its_time)
+{
+    fixture_t *f = new_with_rate(1000, 5000);
+    say(f, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n");
+    turn(f);
+    f->loop.time -= 20000; /* that of its last turn */
+    cv_conn_want_body(f->conn);
+    CHECK(has_deadline(f, CV_CONN_BODY));
+    CHECK(f->conn->deadline.due > cv_deadlines_now());
+    turn(f);
+    CHECK(cv_conn_rate_left(f->conn) > 0);
+    CHECK(has_deadline(f, CV_CONN_BODY));
     CHECK_EQ(fixture_end(f), 0);
 }
 
@@ -471,6 +486,7 @@ main(void)
     RUN(a_body_that_drips_is_too_slow);
     RUN(bytes_that_came_pay_for_a_pause);
     RUN(time_counts_for_the_client_only_while_we_wait_for_it);
+    RUN(a_body_that_is_asked_for_after_long_work_has_all_its_time);
     RUN(each_request_has_a_rate_of_its_own);
     RUN(a_kept_connection_waits_for_its_answer_to_be_read_first);
     return cv_test_end();

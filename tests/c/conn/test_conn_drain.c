@@ -71,6 +71,21 @@ TEST(a_drain_closes_at_once_who_has_been_idle_for_longer)
     }
 }
 
+/* The loop's time is that of its last turn, which was long ago when a request has kept it busy. */
+TEST(a_drain_counts_from_an_answer_behind_long_work)
+{
+    fixture_t *f = fixture_new();
+    say(f, GET("/"));
+    turn(f);
+    f->loop.time -= 6000;
+    CHECK_EQ(answer(f, "ok"), 0);
+    cv_conn_flush(f->conn);
+    cv_conn_env_drain(&f->env);
+    CHECK_EQ(f->env.conn_count, 1);
+    CHECK_EQ(f->conn->deadline.kind, CV_CONN_DRAIN);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
 TEST(a_drain_keeps_the_time_that_an_idle_connection_has_less_of)
 {
     fixture_t *f = fixture_new();
@@ -268,6 +283,7 @@ main(void)
 {
     RUN(a_drain_closes_idle_connections_after_a_moment);
     RUN(a_drain_closes_at_once_who_has_been_idle_for_longer);
+    RUN(a_drain_counts_from_an_answer_behind_long_work);
     RUN(a_drain_keeps_the_time_that_an_idle_connection_has_less_of);
     RUN(a_drain_bounds_an_idle_connection_that_nothing_bounded);
     RUN(a_drain_answers_who_sends_in_time);
