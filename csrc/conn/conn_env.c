@@ -267,9 +267,20 @@ end_idle(cv_conn_t *conn, cv_limit_t limit)
     }
 }
 
+/* The loop may have been held up and looks at the time first: what is there by now is read before the end. No more than
+ * that, or who sends and sends would go on for ever. */
+static bool
+reads_first(cv_conn_t *conn)
+{
+    return cv_transport_has_input(&conn->transport) && cv_deadline_prolong(&conn->env->deadlines, &conn->deadline);
+}
+
 static void
 end_head(cv_conn_t *conn)
 {
+    if (reads_first(conn)) {
+        return;
+    }
     conn->env->limited[CV_TIMEOUT_HEAD]++;
     cv_conn_refuse_input(conn, 408, "head not complete within --timeout-head");
 }
@@ -284,7 +295,7 @@ end_body(cv_conn_t *conn)
         cv_conn_arm(conn);
     } else if (conn->env->body_rate != 0 && cv_conn_rate_left(conn) == 0) {
         conn->env->limited[CV_LIMIT_BODY_RATE]++;
-        cv_conn_refuse_input(conn, 408, cv_h1_error_rule(CV_H1_EBODY_SLOW));
+        cv_conn_refuse_input(conn, 408, "body slower than --limit-body-rate");
     } else {
         conn->env->limited[CV_TIMEOUT_BODY]++;
         cv_conn_refuse_input(conn, 408, "nothing of a body came within --timeout-body");
@@ -304,6 +315,9 @@ tell_cut(cv_conn_t *conn, cv_limit_t limit, const char *rule)
 static void
 end_unread_body(cv_conn_t *conn)
 {
+    if (reads_first(conn)) {
+        return;
+    }
     tell_cut(conn, CV_TIMEOUT_UNREAD_BODY, "rest of a body not there within --timeout-unread-body");
     cv_conn_linger(conn);
 }

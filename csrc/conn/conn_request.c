@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "conn/conn_private.h"
-#include "conn/conn_rate.h"
 #include "conn/websocket_private.h"
 
 /* What the parser is told after a callback of the layer above, which may have refused or closed the connection. */
@@ -72,11 +71,8 @@ on_body(void *owner, const char *data, size_t len)
         return CV_H1_EBODY_LARGE;
     }
     conn->body_allowed -= len;
-    if (conn->env->body_rate != 0 && cv_conn_rate_left(conn) == 0) {
-        return CV_H1_EBODY_SLOW;
-    }
     conn->unread += len;
-    cv_deadline_clear(&conn->deadline); /* it bounds a pause, not the body */
+    cv_deadline_clear(&conn->deadline); /* it bounds a pause; the next one will cut what is too slow */
     return verdict(conn, conn->env->ops->on_body(conn, data, len));
 }
 

@@ -44,8 +44,6 @@ cv_limit_of_error(int error)
         return CV_LIMIT_REQUEST_FIELDS;
     case CV_H1_EBODY_LARGE:
         return CV_LIMIT_REQUEST_BODY;
-    case CV_H1_EBODY_SLOW:
-        return CV_LIMIT_BODY_RATE;
     default:
         return CV_LIMITS;
     }

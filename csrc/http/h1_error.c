@@ -19,8 +19,6 @@ cv_h1_error_status(int error)
     case CV_H1_ECHUNK:
     case CV_H1_ELINE_END:
         return 400;
-    case CV_H1_EBODY_SLOW:
-        return 408;
     case CV_H1_EBODY_LARGE:
         return 413;
     case CV_H1_ETARGET_LONG:
@@ -83,8 +81,6 @@ cv_h1_error_rule(int error)
         return "HTTP/2 is not spoken here";
     case CV_H1_EBODY_LARGE:
         return "body larger than --limit-request-body";
-    case CV_H1_EBODY_SLOW:
-        return "body slower than --limit-body-rate";
     case CV_H1_ENOMEM:
         return "out of memory";
     default:

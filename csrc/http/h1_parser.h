@@ -48,7 +48,6 @@ typedef enum {
     CV_H1_ELINE_END,           /* 400, bare CR or LF, obs-fold */
     CV_H1_EHTTP2,              /* 505, the HTTP/2 preface where HTTP/2 is not spoken */
     CV_H1_EBODY_LARGE,         /* 413, found by whoever counts the body, not by the parser */
-    CV_H1_EBODY_SLOW,          /* 408, likewise */
     CV_H1_ENOMEM,              /* no memory; closed without an answer */
 } cv_h1_error;
 

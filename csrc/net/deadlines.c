@@ -40,6 +40,7 @@ cv_deadline_init(cv_deadline_t *deadline)
     deadline->tick = 0;
     deadline->kind = 0;
     deadline->set = false;
+    deadline->prolonged = false;
 }
 
 /* The time at which the loop began its turn: what the timer goes by. */
@@ -112,6 +113,7 @@ void
 cv_deadline_set_at(cv_deadlines_t *deadlines, cv_deadline_t *deadline, unsigned kind, uint64_t due)
 {
     deadline->set = true;
+    deadline->prolonged = false;
     deadline->kind = (uint8_t)kind;
     deadline->due = due;
     if (cv_list_is_linked(&deadline->node)) {
@@ -121,6 +123,17 @@ cv_deadline_set_at(cv_deadlines_t *deadlines, cv_deadline_t *deadline, unsigned 
         cv_list_remove(&deadline->node);
     }
     link_up(deadlines, deadline);
+}
+
+bool
+cv_deadline_prolong(cv_deadlines_t *deadlines, cv_deadline_t *deadline)
+{
+    if (deadline->prolonged) {
+        return false;
+    }
+    cv_deadline_set_at(deadlines, deadline, deadline->kind, cv_deadlines_now() + TICK_MS);
+    deadline->prolonged = true;
+    return true;
 }
 
 void

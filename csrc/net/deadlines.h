@@ -27,10 +27,11 @@ enum { CV_DEADLINE_KINDS = 11,  /* each with a duration of its own */
 
 typedef struct {
     cv_list_t node; /* in the list of `tick`, whether it is set or not */
-    uint64_t due;   /* loop time in milliseconds */
+    uint64_t due;   /* milliseconds: cv_deadlines_now */
     uint32_t tick;  /* when it is looked at: not after `due`, rounded up */
     uint8_t kind;
     bool set;
+    bool prolonged; /* it was due, and did not fire for good */
 } cv_deadline_t;
 
 typedef struct cv_deadlines cv_deadlines_t;
@@ -75,6 +76,10 @@ cv_deadlines_milliseconds(double seconds)
 
 /* The same for a time on the loop's clock. */
 void cv_deadline_set_at(cv_deadlines_t *deadlines, cv_deadline_t *deadline, unsigned kind, uint64_t due);
+
+/* From on_due: gives the deadline one tick more, in which the loop gets round to what came in time. Once: false, and
+ * nothing is done, for one that was given it already. */
+bool cv_deadline_prolong(cv_deadlines_t *deadlines, cv_deadline_t *deadline);
 
 /* Harmless for one that is not set. */
 static inline void

@@ -297,6 +297,42 @@ def test_an_unread_body_has_its_time(serve: Serve) -> None:
         assert limited(server) == {"timeout_unread_body": 1}
 
 
+def test_what_came_while_the_loop_was_held_up_came_in_time(serve: Serve, notes: Notes) -> None:
+    """The loop looks at the time before it reads what came meanwhile."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/early":
+            await respond(send)
+        elif scope["path"] == "/block":
+            notes.put("blocked")
+            time.sleep(2.5)
+            await respond(send)
+        else:
+            await respond(send, await read_body(receive))
+
+    bounds = {"timeout_head": 2, "timeout_body": 2, "timeout_unread_body": 2}
+    with (
+        serve(app, **bounds) as server,
+        server.connect() as blocking,
+        server.connect() as head,
+        server.connect() as body,
+        server.connect() as unread,
+    ):
+        unread.send(b"POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n")
+        assert unread.read_response().status == 200
+        head.send(b"GET / HTTP/1.1\r\n")
+        body.send(UPLOAD % 5)
+        server.settle()
+        blocking.get("/block")
+        assert notes.get() == "blocked"
+        head.send(b"Host: h\r\n\r\n")
+        body.send(b"hello")
+        unread.send(b"x" * 5 + b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        for client in (head, body, unread, blocking):
+            assert client.read_response().status == 200
+        assert limited(server) == {}
+
+
 # ---- the end ----------------------------------------------------------------------------------
 
 

@@ -46,6 +46,14 @@ has_deadline(const fixture_t *f, int kind)
     return cv_deadline_is_set(&f->conn->deadline) && f->conn->deadline.kind == kind;
 }
 
+/* As if its time were over. */
+static void
+end_time(fixture_t *f)
+{
+    cv_deadline_clear(&f->conn->deadline);
+    f->env.deadlines.on_due(&f->env.deadlines, &f->conn->deadline);
+}
+
 TEST(a_silent_connection_is_closed_without_an_answer)
 {
     fixture_t *f = new_bounded(CV_CONN_HEAD);
@@ -138,11 +146,74 @@ TEST(bytes_that_came_in_time_win_over_keep_alive)
     turn(f);
     CHECK(has_deadline(f, CV_CONN_KEEP_ALIVE));
     say(f, GET("/2"));
-    cv_deadline_clear(&f->conn->deadline);
-    f->env.deadlines.on_due(&f->env.deadlines, &f->conn->deadline);
+    end_time(f);
     CHECK_EQ(f->env.conn_count, 1);
     turn(f);
     CHECK_TOLD(f, "head GET /1; end; head GET /2; end; ");
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+/* A loop that was held up looks at the time before it reads. */
+TEST(a_head_that_came_in_time_is_a_request)
+{
+    fixture_t *f = fixture_new();
+    say(f, "GET / HTTP/1.1\r\n");
+    turn(f);
+    say(f, "Host: a\r\n\r\n");
+    end_time(f);
+    CHECK(has_deadline(f, CV_CONN_HEAD));
+    turn(f);
+    CHECK_TOLD(f, "head GET /; end; ");
+    CHECK_EQ(f->env.limited[CV_TIMEOUT_HEAD], 0);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(a_head_that_goes_on_and_on_is_not_waited_for)
+{
+    fixture_t *f = fixture_new();
+    say(f, "GET / HTTP/1.1\r\n");
+    turn(f);
+    say(f, "A: b\r\n");
+    end_time(f);
+    turn(f);
+    CHECK(has_deadline(f, CV_CONN_HEAD));
+    say(f, "A: b\r\n");
+    end_time(f);
+    CHECK_TOLD(f, "refused 408; ");
+    CHECK_EQ(f->env.limited[CV_TIMEOUT_HEAD], 1);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(an_unread_body_that_came_in_time_leaves_the_connection_open)
+{
+    fixture_t *f = fixture_new();
+    say(f, "PUT /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234");
+    turn(f);
+    answer(f, "ok");
+    turn(f);
+    say(f, "56789" GET("/2"));
+    end_time(f);
+    CHECK(has_deadline(f, CV_CONN_UNREAD_BODY));
+    turn(f);
+    CHECK_TOLD(f, "head PUT /1; body 01234; head GET /2; end; ");
+    CHECK_EQ(f->env.limited[CV_TIMEOUT_UNREAD_BODY], 0);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(an_unread_body_that_goes_on_and_on_is_not_waited_for)
+{
+    fixture_t *f = fixture_new();
+    say(f, "PUT /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234");
+    turn(f);
+    answer(f, "ok");
+    turn(f);
+    say(f, "5");
+    end_time(f);
+    turn(f);
+    CHECK(has_deadline(f, CV_CONN_UNREAD_BODY));
+    say(f, "6");
+    end_time(f);
+    CHECK_EQ(f->env.limited[CV_TIMEOUT_UNREAD_BODY], 1);
     CHECK_EQ(fixture_end(f), 0);
 }
 
@@ -231,12 +302,10 @@ TEST(a_slow_peer_is_no_write_stall)
     CHECK(has_deadline(f, CV_CONN_WRITE));
     CHECK(f->conn->unsent > 0);
     f->conn->unsent++; /* as if the peer had taken one byte since */
-    cv_deadline_clear(&f->conn->deadline);
-    f->env.deadlines.on_due(&f->env.deadlines, &f->conn->deadline);
+    end_time(f);
     CHECK_EQ(f->env.conn_count, 1);
     CHECK(has_deadline(f, CV_CONN_WRITE));
-    cv_deadline_clear(&f->conn->deadline);
-    f->env.deadlines.on_due(&f->env.deadlines, &f->conn->deadline);
+    end_time(f);
     CHECK_EQ(f->env.conn_count, 0);
     CHECK_TOLD(f, "head GET /; end; cut; gone; ");
     CHECK_EQ(fixture_end(f), 0);
@@ -282,8 +351,7 @@ TEST(body_bytes_that_came_in_time_count)
     say(f, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n0");
     turn(f);
     say(f, "1");
-    cv_deadline_clear(&f->conn->deadline);
-    f->env.deadlines.on_due(&f->env.deadlines, &f->conn->deadline);
+    end_time(f);
     CHECK(has_deadline(f, CV_CONN_BODY));
     turn(f);
     CHECK_TOLD(f, "head PUT /; body 01; end; ");
@@ -297,8 +365,7 @@ TEST(a_body_deadline_behind_the_answer_is_nothing)
     say(f, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n0");
     turn(f);
     cv_conn_fail(f->conn);
-    cv_deadline_clear(&f->conn->deadline);
-    f->env.deadlines.on_due(&f->env.deadlines, &f->conn->deadline);
+    end_time(f);
     CHECK_EQ(f->env.limited[CV_TIMEOUT_BODY], 0);
     turn(f);
     CHECK(has_deadline(f, CV_CONN_LINGER));
@@ -376,9 +443,29 @@ TEST(a_body_that_drips_is_too_slow)
     f->conn->body_clock -= 5002; /* as if so long had passed: one byte pays for a millisecond */
     say(f, "1");
     turn(f);
-    CHECK_TOLD(f, "head PUT /; body 0; refused 408; gone; ");
+    CHECK(has_deadline(f, CV_CONN_BODY));
+    CHECK(f->conn->deadline.due <= cv_deadlines_now()); /* unless more has come by then */
+    while (f->env.conn_count > 0 && f->conn->state != CV_CONN_LINGERING) {
+        turn_waiting(f);
+    }
+    CHECK_TOLD(f, "head PUT /; body 01; refused 408; gone; ");
     CHECK_HEARD(f, SLOW_ANSWER);
     CHECK_EQ(f->env.limited[CV_LIMIT_BODY_RATE], 1);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+/* While the loop is held up nobody reads, and the client's time goes on all the same. */
+TEST(a_body_that_came_in_time_is_not_too_slow)
+{
+    fixture_t *f = new_with_rate(1000, 5000);
+    say(f, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n0");
+    turn(f);
+    f->conn->body_clock -= 9000;
+    say(f, "12");
+    end_time(f);
+    turn(f);
+    CHECK_TOLD(f, "head PUT /; body 012; end; ");
+    CHECK_EQ(f->env.limited[CV_LIMIT_BODY_RATE], 0);
     CHECK_EQ(fixture_end(f), 0);
 }
 
@@ -471,6 +558,10 @@ main(void)
     RUN(each_state_has_its_own_deadline);
     RUN(an_idle_connection_is_closed);
     RUN(bytes_that_came_in_time_win_over_keep_alive);
+    RUN(a_head_that_came_in_time_is_a_request);
+    RUN(a_head_that_goes_on_and_on_is_not_waited_for);
+    RUN(an_unread_body_that_came_in_time_leaves_the_connection_open);
+    RUN(an_unread_body_that_goes_on_and_on_is_not_waited_for);
     RUN(a_body_that_nobody_waits_for_is_bounded);
     RUN(lingering_is_bounded);
     RUN(a_write_stall_is_bounded);
@@ -484,6 +575,7 @@ main(void)
     RUN(a_body_that_stops_is_too_slow_when_its_time_is_over);
     RUN(a_pause_may_end_before_the_rate_does);
     RUN(a_body_that_drips_is_too_slow);
+    RUN(a_body_that_came_in_time_is_not_too_slow);
     RUN(bytes_that_came_pay_for_a_pause);
     RUN(time_counts_for_the_client_only_while_we_wait_for_it);
     RUN(a_body_that_is_asked_for_after_long_work_has_all_its_time);

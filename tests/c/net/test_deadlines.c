@@ -136,6 +136,36 @@ TEST(a_deadline_may_be_given_its_time)
     CHECK_EQ(close_all(), 0);
 }
 
+static bool prolonged[2];
+
+static void
+prolong(int index)
+{
+    if (fired_count <= 2) {
+        prolonged[fired_count - 1] = cv_deadline_prolong(&deadlines, &members[index]);
+    }
+}
+
+TEST(a_deadline_that_is_due_can_be_prolonged_once)
+{
+    open_all();
+    cv_deadlines_configure(&deadlines, 3, 1);
+    for (int i = 0; i < 2; i++) { /* set again, it can be prolonged again */
+        fired_count = 0;
+        do_due = prolong;
+        cv_deadline_set(&deadlines, &members[0], 3);
+        uint64_t due = members[0].due;
+        run_until_fired(2);
+        CHECK(prolonged[0]);
+        CHECK(!prolonged[1]);
+        CHECK(members[0].due > due);
+        CHECK_EQ(members[0].kind, 3);
+        CHECK(!cv_deadline_is_set(&members[0]));
+    }
+    CHECK(!was_early);
+    CHECK_EQ(close_all(), 0);
+}
+
 TEST(a_cleared_deadline_does_not_fire)
 {
     open_all();
@@ -338,6 +368,7 @@ main(void)
     RUN(an_earlier_deadline_of_another_kind_fires_first);
     RUN(a_deadline_is_counted_from_the_time_when_it_is_set);
     RUN(a_deadline_may_be_given_its_time);
+    RUN(a_deadline_that_is_due_can_be_prolonged_once);
     RUN(a_cleared_deadline_does_not_fire);
     RUN(a_deadline_set_again_moves);
     RUN(a_kind_without_a_duration_never_fires);
