@@ -335,7 +335,7 @@ void cv_conn_advance(cv_conn_t *conn);
 /* The layer above took `len` body bytes: reading may go on. */
 void cv_conn_consumed(cv_conn_t *conn, size_t len);
 
-/* The app asks for the body: sends 100 Continue if the client waits for it and no answer began. */
+/* The app asks for the body: sends 100 Continue if the client waits for it and the head of the answer has not gone. */
 void cv_conn_want_body(cv_conn_t *conn);
 
 /* Answers the open request with a plain text of our own (500, 503 …; NULL: the reason phrase), `connection: close`, and

@@ -28,13 +28,20 @@ insert(cv_conn_t *conn, cv_span_t status_line, const cv_buffer_t *lines)
     return 0;
 }
 
+/* True when the answer's head is on its way: there is nothing interim about what follows. */
+static bool
+has_sent_head(const cv_conn_t *conn)
+{
+    return conn->response_started && !conn->response.head_open;
+}
+
 int
 cv_conn_interim(cv_conn_t *conn, unsigned status, const cv_buffer_t *lines)
 {
     if (!cv_conn_is_answering(conn)) {
         return CV_CONN_EGONE;
     }
-    if (conn->response.minor == 0 || (conn->response_started && !conn->response.head_open)) {
+    if (conn->response.minor == 0 || has_sent_head(conn)) {
         return 0;
     }
     int error = insert(conn, cv_status_line(status), lines);
@@ -52,11 +59,13 @@ void
 cv_conn_want_body(cv_conn_t *conn)
 {
     static const cv_buffer_t no_lines = CV_BUFFER_INIT;
-    if (!cv_conn_is_answering(conn) || !conn->expects_continue || conn->response_started) {
+    if (!cv_conn_is_answering(conn) || !conn->expects_continue) {
         return;
     }
-    conn->expects_continue = false;
-    if (cv_conn_interim(conn, 100, &no_lines) < 0) {
+    conn->expects_continue = false; /* from now on it is the client's turn */
+    if (has_sent_head(conn)) {
+        cv_conn_arm(conn); /* which told it that the connection closes, whether or not the body comes */
+    } else if (cv_conn_interim(conn, 100, &no_lines) < 0) {
         cv_conn_close(conn, true);
     }
 }

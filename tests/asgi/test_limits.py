@@ -186,6 +186,28 @@ def test_a_pause_behind_the_start_of_the_answer_cuts_it(serve: Serve, notes: Not
         server.log.expect("--timeout-body")
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_body_that_was_let_come_has_its_time(serve: Serve, notes: Notes, begun: bool) -> None:
+    """Also where the application began its answer before it asked for the body."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if begun:
+            await send({"type": "http.response.body", "body": b"part", "more_body": True})
+        notes.put(await receive())
+
+    with serve(app, timeout_body=0.1) as server, server.connect() as client:
+        client.send((UPLOAD % 10)[:-2] + b"Expect: 100-continue\r\n\r\n")
+        if begun:
+            assert client.read_head().get(b"connection") == b"close"
+            assert client.read_to_end() == b"4\r\npart\r\n"
+        else:
+            assert client.read_head().status == 100
+            assert_refused(client, 408)
+        assert notes.get() == DISCONNECT
+        server.log.expect("--timeout-body")
+
+
 def test_a_body_may_be_slow(serve: Serve) -> None:
     """The time bounds a pause, not the body."""
     with serve(patient, timeout_body=1) as server, server.connect() as client:

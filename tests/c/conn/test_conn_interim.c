@@ -105,6 +105,55 @@ TEST(there_is_none_behind_the_head_nor_on_http_1_0)
     CHECK_EQ(fixture_end(f), 0);
 }
 
+#define EXPECTING "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+#define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
+
+TEST(a_body_that_is_asked_for_behind_a_held_head_is_let_come)
+{
+    fixture_t *f = new_asked(EXPECTING);
+    CHECK_EQ(cv_conn_respond(f->conn, 200), 0);
+    cv_conn_want_body(f->conn);
+    CHECK_HEARD(f, CONTINUE);
+    CHECK_EQ(f->conn->deadline.kind, CV_CONN_BODY);
+    CHECK(cv_deadline_is_set(&f->conn->deadline));
+    cv_conn_want_body(f->conn);
+    say(f, "ab");
+    turn(f);
+    CHECK_TOLD(f, "body ab; end; ");
+    CHECK_EQ(body(f, "ok", 2, true), 0);
+    turn(f);
+    CHECK_HEARD(f, OK);
+    CHECK_EQ(f->conn->state, CV_CONN_IDLE);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+/* The client knows what it needs to know, and sends the body or closes. */
+TEST(a_body_that_is_asked_for_behind_the_head_is_waited_for)
+{
+    for (int queued = 0; queued < 2; queued++) {
+        fixture_t *f = new_asked(EXPECTING);
+        CHECK_EQ(cv_conn_respond(f->conn, 200), 0);
+        CHECK_EQ(body(f, "o", 1, false), 0);
+        if (queued) {
+            cv_conn_want_body(f->conn);
+        }
+        turn(f);
+        CHECK_EQ(cv_deadline_is_set(&f->conn->deadline), queued);
+        cv_conn_want_body(f->conn);
+        CHECK(cv_deadline_is_set(&f->conn->deadline));
+        CHECK_EQ(f->conn->deadline.kind, CV_CONN_BODY);
+        say(f, "ab");
+        turn(f);
+        CHECK_TOLD(f, "body ab; end; ");
+        CHECK_EQ(body(f, "k", 1, true), 0);
+        turn(f);
+        CHECK_HEARD(f, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+                       "1\r\no\r\n1\r\nk\r\n0\r\n\r\n");
+        CHECK(f->heard_end);
+        CHECK_EQ(fixture_end(f), 0);
+    }
+}
+
 TEST(it_stands_behind_what_is_queued)
 {
     static char big[600000];
@@ -236,6 +285,8 @@ main(void)
     RUN(it_goes_out_before_a_head_that_is_held);
     RUN(it_goes_out_before_a_head_that_is_taken_back);
     RUN(there_is_none_behind_the_head_nor_on_http_1_0);
+    RUN(a_body_that_is_asked_for_behind_a_held_head_is_let_come);
+    RUN(a_body_that_is_asked_for_behind_the_head_is_waited_for);
     RUN(it_stands_behind_what_is_queued);
     RUN(an_interim_response_without_memory_changes_nothing);
     RUN(a_trailer_section_ends_the_answer);

@@ -358,18 +358,6 @@ TEST(a_body_that_came_unasked_is_not_asked_for)
     CHECK_EQ(fixture_end(f), 0);
 }
 
-TEST(a_body_is_not_asked_for_once_the_answer_began)
-{
-    fixture_t *f = fixture_new();
-    say(f, EXPECTS);
-    turn(f);
-    CHECK_EQ(cv_conn_respond(f->conn, 200), 0);
-    cv_conn_want_body(f->conn);
-    turn(f);
-    CHECK_HEARD(f, "");
-    CHECK_EQ(fixture_end(f), 0);
-}
-
 /* RFC 9110 section 10.1.1: nobody can tell whether the body still comes. */
 TEST(a_final_answer_in_place_of_100_closes)
 {
@@ -518,7 +506,6 @@ main(void)
     RUN(http_1_0_without_a_length_ends_with_the_connection);
     RUN(a_wanted_body_is_asked_for_once);
     RUN(a_body_that_came_unasked_is_not_asked_for);
-    RUN(a_body_is_not_asked_for_once_the_answer_began);
     RUN(a_final_answer_in_place_of_100_closes);
     RUN(continue_is_unknown_to_http_1_0);
     RUN(many_connections_share_an_env);
