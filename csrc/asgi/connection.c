@@ -88,6 +88,19 @@ cv_connection_list(cv_service_t *service)
     return all;
 }
 
+void
+cv_connection_look_again(cv_service_t *service, cv_conn_t *conn)
+{
+    PyObject *key = PyLong_FromVoidPtr(conn);
+    PyObject *handle = key == NULL ? NULL : PyDict_GetItemWithError(service->handles, key);
+    PyObject *client = handle == NULL ? NULL : cv_peer_client(conn->app);
+    if (client != NULL) {
+        Py_SETREF(((ConnectionObject *)handle)->client, Py_NewRef(client));
+    }
+    Py_XDECREF(key);
+    PyErr_Clear(); /* without memory it is as it was */
+}
+
 /* For want of memory for a key: the handle stays in the dict, and knows of no connection any more. */
 static void
 end_without_key(cv_service_t *service, const cv_conn_t *conn)

@@ -15,6 +15,9 @@
 /* The handles of all open connections. New reference to a new list; NULL with an exception set. */
 PyObject *cv_connection_list(cv_service_t *service);
 
+/* The connection has a handle, and another client than was known when somebody asked for that. */
+void cv_connection_look_again(cv_service_t *service, cv_conn_t *conn);
+
 /* The connection is closed: its handle, if it has one, does nothing from now on. */
 void cv_connection_end(cv_service_t *service, cv_conn_t *conn);
 

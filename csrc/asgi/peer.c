@@ -69,6 +69,8 @@ cv_peer_stand_back(cv_peer_t *peer, const cv_preamble_t *preamble)
     if (preamble->kind == CV_PREAMBLE_OWN) {
         return;
     }
+    Py_CLEAR(peer->client);
+    peer->text_len = 0;
     peer->trust = NOT_ASKED;
     peer->is_unix = false;
     memset(&peer->address, 0, sizeof peer->address);

@@ -23,8 +23,7 @@ typedef struct cv_peer cv_peer_t;
 /* Remembers the peer's address. Needs no GIL. NULL: no memory. */
 cv_peer_t *cv_peer_new(const struct sockaddr *address, socklen_t len);
 
-/* The peer is a proxy, and who stands behind it is the peer from now on. Before anything of it was asked for but
- * cv_peer_is_trusted. Needs no GIL. */
+/* The peer is a proxy, and who stands behind it is the peer from now on. */
 void cv_peer_stand_back(cv_peer_t *peer, const cv_preamble_t *preamble);
 
 /* True when the peer is one of `trusted`, which is always the same list. `fd` is the connection's socket. Needs no

@@ -33,7 +33,12 @@ service_of(cv_conn_t *conn)
 static void
 on_preamble(cv_conn_t *conn, const cv_preamble_t *preamble)
 {
+    cv_service_t *service = service_of(conn);
+    cv_service_enter(service);
     cv_peer_stand_back(conn->app, preamble);
+    if (conn->tells_end) {
+        cv_connection_look_again(service, conn);
+    }
 }
 
 /* The limit that stands in the way of one more request, or CV_LIMITS. */

@@ -12,9 +12,9 @@ import pytest
 
 from tests.asgi.test_scope import reporter
 from tests.conftest import Serve
-from tests.support.asgi import Notes, hello
+from tests.support.asgi import Notes, Receive, Scope, Send, hello, respond
 from tests.support.raw import RawClient
-from tests.support.server import running_server
+from tests.support.server import RunningServer, running_server
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -197,6 +197,45 @@ def test_a_unix_socket(loop_kind: str, notes: Notes) -> None:
                 client.send((v1() if expected else b"") + GET)
                 assert client.read_response().status == 200
                 assert notes.get()["client"] == expected
+
+
+@pytest.mark.parametrize(
+    ("preamble", "expected"),
+    [
+        (v1(), ("1.2.3.4", 5678)),
+        (v2("2001:db8::1"), ("2001:db8::1", 5678)),
+        (v2(command=0), "peer"),
+    ],
+    ids=["v1", "v2", "own"],
+)
+def test_who_was_looked_at_before_the_preamble(
+    serve: Serve, notes: Notes, preamble: bytes, expected: Any
+) -> None:
+    """Both the scope and the handle that somebody holds say who stands behind the proxy."""
+    servers: list[RunningServer] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/look":
+            notes.put([(c, c.client) for c in servers[0].server.server_state.connections])
+        else:
+            notes.put(scope)
+        await respond(send)
+
+    with (
+        serve(app, proxy_protocol=True) as server,
+        server.connect() as client,
+        server.connect() as other,
+    ):
+        servers.append(server)
+        other.send(v1())
+        other.assert_open("/look")
+        peer = client.sock.getsockname()[:2]
+        found = [connection for connection, who in notes.get() if who == peer]
+        client.send(preamble + GET)
+        assert client.read_response().status == 200
+        wanted = peer if expected == "peer" else expected
+        assert notes.get()["client"] == wanted
+        assert found[0].client == found[0].get_extra_info("peername") == wanted
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other addresses of 127.0.0.0/8")
