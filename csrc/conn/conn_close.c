@@ -109,12 +109,15 @@ void
 cv_conn_on_hangup(cv_transport_t *transport)
 {
     cv_conn_t *conn = CV_CONTAINER_OF(transport, cv_conn_t, transport);
-    if (transport->failed) {
+    bool takes_no_answer = conn->input_ended && conn->state != CV_CONN_WEBSOCKET;
+    if (transport->failed || takes_no_answer) {
         cv_conn_close(conn, false);
     } else if (conn->env->half_close || conn->state == CV_CONN_WEBSOCKET) {
         /* It stands behind bytes that nobody has read yet, and is read when it is their turn. */
-        transport->input_ended = true;
-        cv_conn_watch(conn, transport->writing);
+        if (!transport->input_ended) {
+            transport->input_ended = true;
+            cv_conn_watch(conn, transport->writing);
+        }
     } else {
         cv_conn_end_input(conn);
     }

@@ -49,6 +49,15 @@ tell_drained(cv_conn_t *conn)
     }
 }
 
+/* What waited was the connection's end, and not a request: nobody flushes it any more. */
+static void
+finish_if_over(cv_conn_t *conn)
+{
+    if (conn->close_after_write && conn->queued == 0 && conn->state < CV_CONN_LINGERING) {
+        cv_conn_finish(conn);
+    }
+}
+
 /* Nothing is left to write: the connection closes, goes on with bytes that wait, or rests. */
 static void
 go_on(cv_conn_t *conn)
@@ -66,6 +75,7 @@ go_on(cv_conn_t *conn)
     }
     if (cv_conn_can_advance(conn)) {
         cv_conn_advance(conn);
+        finish_if_over(conn);
     } else if (!conn->parsing && conn->state != CV_CONN_CLOSED) {
         cv_conn_arm(conn);
     }

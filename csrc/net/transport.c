@@ -20,6 +20,12 @@
 #define SEND_MORE 0
 #endif
 
+#ifdef __linux__
+#define WATCH_END UV_PRIORITIZED /* epoll tells of a reset always, but only where anything is watched: no peer sends this */
+#else
+#define WATCH_END 0
+#endif
+
 int
 cv_transport_open(cv_transport_t *transport, uv_loop_t *loop, int fd, const cv_transport_ops_t *ops)
 {
@@ -53,6 +59,13 @@ on_poll(uv_poll_t *poll, int status, int events)
         transport->ops->on_hangup(transport);
         return;
     }
+    if (events & UV_PRIORITIZED) {
+        /* And this is its word for EPOLLHUP alone, which goes on and on: it is told once for each call of watch. */
+        uv_poll_stop(poll);
+        transport->watched = 0;
+        transport->ops->on_hangup(transport);
+        return;
+    }
     if ((events & UV_READABLE) && transport->reading) {
         transport->ops->on_readable(transport);
     } else if ((events & UV_DISCONNECT) && !transport->reading) {
@@ -76,6 +89,9 @@ cv_transport_watch(cv_transport_t *transport, bool reading, bool writing)
         events |= UV_READABLE;
     } else if (!transport->input_ended) {
         events |= UV_DISCONNECT;
+    }
+    if (events == 0) {
+        events = WATCH_END;
     }
     if (events == transport->watched) {
         return 0;

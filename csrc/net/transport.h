@@ -22,7 +22,8 @@ typedef struct cv_transport cv_transport_t;
 typedef struct {
     void (*on_readable)(cv_transport_t *transport);
     void (*on_writable)(cv_transport_t *transport);
-    /* The peer closed or reset, noticed while reads are paused (EPOLLRDHUP, EPOLLERR). */
+    /* The peer closed or reset, noticed while reads are paused (EPOLLRDHUP, EPOLLERR). Once more, with input_ended set
+     * already, when a Unix socket's peer has closed its other side too (EPOLLHUP). */
     void (*on_hangup)(cv_transport_t *transport);
     /* After close: the handle is libuv's no more, the owner may be freed. */
     void (*on_closed)(cv_transport_t *transport);
@@ -35,7 +36,7 @@ struct cv_transport {
     int watched;       /* the events that uv_poll_start was given last */
     bool reading;      /* wants on_readable */
     bool writing;      /* wants on_writable */
-    bool input_ended;  /* set by the owner once it knows of the end of input: no hang-up is watched for any more */
+    bool input_ended;  /* set by the owner once it knows of the end of input, which is not told any more */
     bool failed;       /* the socket is in error, as after RST: set before on_hangup */
     bool closing;
 };
@@ -45,8 +46,8 @@ struct cv_transport {
 int cv_transport_open(cv_transport_t *transport, uv_loop_t *loop, int fd,
                       const cv_transport_ops_t *ops);
 
-/* Says what to watch. While reading is off the transport watches for a hang-up instead (not on kqueue, which
- * has no such filter: there the next read or write finds out). */
+/* Says what to watch. While reading is off the transport watches for a hang-up instead, and behind that for the next one
+ * (not on kqueue, which has no such filter: there the next read or write finds out). */
 int cv_transport_watch(cv_transport_t *transport, bool reading, bool writing);
 
 /* recv: bytes read, 0 at the end of input, -EAGAIN, or another negative errno. EINTR is retried. */

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 import weakref
 from typing import Any
@@ -545,6 +546,41 @@ def test_who_leaves_is_still_noticed(serve: Serve, notes: Notes, how: str) -> No
         assert notes.get() == "in"
         client.leave(how)
         assert notes.get() == [DISCONNECT]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="kqueue tells of it by the next write only")
+@pytest.mark.parametrize("bind", ["127.0.0.1", "unix"])
+def test_a_reset_behind_the_end_of_input_is_noticed(serve: Serve, notes: Notes, bind: str) -> None:
+    """Also while nothing is written; where there is no reset, a close."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        notes.put("in")
+        notes.put(await till_disconnect(receive))
+
+    with serve(app, half_close=True, bind=bind) as server, server.connect() as client:
+        client.get()
+        assert notes.get() == "in"
+        client.fin()
+        server.settle()
+        assert notes.empty()
+        client.rst()
+        assert notes.get()[-1] == DISCONNECT
+
+
+def test_part_of_a_request_behind_a_large_answer_is_not_waited_for(serve: Serve) -> None:
+    """The connection closes behind the answer, and says nothing of the rest."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(send, b"x" * 20_000_000)
+
+    with (
+        serve(app, half_close=True, timeout_head=0) as server,
+        server.connect(rcvbuf=65536) as client,
+    ):
+        client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\nGET / HT")
+        client.fin()
+        assert len(client.read_response().body) == 20_000_000
+        client.assert_closed()
 
 
 def test_a_server_that_only_waits_for_an_answer_rests(serve: Serve, notes: Notes) -> None:

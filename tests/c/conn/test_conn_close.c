@@ -294,6 +294,54 @@ TEST(half_close_does_not_spin_and_a_reset_is_still_seen)
     CHECK_EQ(fixture_end(f), 0);
 }
 
+TEST(half_close_with_part_of_a_next_head_closes_behind_an_answer_that_is_large)
+{
+    static char big[400000];
+    fixture_t *f = fixture_new();
+    f->env.half_close = true;
+    say(f, GET("/1") "GET /2 HT");
+    half_close(f);
+    turn(f);
+    CHECK_EQ(cv_conn_respond(f->conn, 200), 0);
+    CHECK_EQ(body(f, big, sizeof(big), true), 0);
+    turn(f);
+    CHECK(f->conn->transport.writing);
+    for (int i = 0; i < 100 && f->env.conn_count > 0; i++) {
+        hear(f);
+        uv_run(&f->loop, UV_RUN_NOWAIT); /* nobody flushes meanwhile */
+    }
+    CHECK_EQ(f->env.conn_count, 0);
+    CHECK_TOLD(f, "head GET /1; end; gone; ");
+    CHECK_EQ(fixture_end(f), 0);
+}
+
+TEST(half_close_reads_what_came_before_a_peer_closed_and_rests_meanwhile)
+{
+    fixture_t *f = fixture_new();
+    f->env.half_close = true;
+    f->env.read_high = 2;
+    say(f, PUT_HALF);
+    turn(f);
+    CHECK(!f->conn->transport.reading);
+    say(f, "56789");
+    hang_up(f);
+    for (int i = 0; i < 3; i++) {
+        turn(f);
+    }
+    CHECK_TOLD(f, "head PUT /; body 01234; ");
+#ifdef __linux__
+    CHECK(!uv_is_active((uv_handle_t *)&f->conn->transport.poll));
+#endif
+    cv_conn_consumed(f->conn, 5);
+    turn(f);
+    cv_conn_consumed(f->conn, 5);
+    turn(f);
+    turn(f);
+    CHECK_TOLD(f, "body 56789; end; gone; ");
+    CHECK_EQ(f->env.unfreed, 0);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
 /* The answer to half a request must not be destroyed by RST while the client still sends. */
 TEST(an_early_last_answer_lingers_until_the_client_is_done)
 {
@@ -471,6 +519,8 @@ main(void)
     RUN(half_close_behind_a_head_closes_after_the_answer);
     RUN(half_close_with_part_of_a_request_is_a_disconnect);
     RUN(half_close_with_part_of_a_next_head_closes_after_the_answer);
+    RUN(half_close_with_part_of_a_next_head_closes_behind_an_answer_that_is_large);
+    RUN(half_close_reads_what_came_before_a_peer_closed_and_rests_meanwhile);
     RUN(half_close_does_not_spin_and_a_reset_is_still_seen);
     RUN(an_early_last_answer_lingers_until_the_client_is_done);
     RUN(a_last_answer_with_unread_bytes_lingers);

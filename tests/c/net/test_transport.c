@@ -163,15 +163,22 @@ TEST(a_fin_is_told_while_reading_is_off)
     CHECK_EQ(close_all(), 0);
 }
 
+/* Closes the peer's end with RST where there is such a thing. */
+static void
+reset_peer(void)
+{
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(peer, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    close(peer);
+    peer = -1;
+}
+
 TEST(a_reset_is_told_whether_reading_or_not)
 {
     for (int reading = 0; reading < 2; reading++) {
         CHECK_EQ(open_tcp(), 0);
         CHECK_EQ(cv_transport_watch(&transport, reading, false), 0);
-        struct linger linger = {.l_onoff = 1, .l_linger = 0};
-        setsockopt(peer, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-        close(peer);
-        peer = -1;
+        reset_peer();
         while (hangups == 0) {
             uv_run(&loop, UV_RUN_ONCE);
         }
@@ -180,6 +187,32 @@ TEST(a_reset_is_told_whether_reading_or_not)
         CHECK_EQ(close_all(), 0);
     }
 }
+
+#ifdef __linux__
+/* The FIN itself is told no more, nor are bytes that wait before it. A Unix socket knows no reset. */
+TEST(the_end_behind_a_fin_is_told)
+{
+    for (int tcp = 0; tcp < 2; tcp++) {
+        CHECK_EQ(tcp ? open_tcp() : open_pair(), 0);
+        transport.input_ended = true;
+        CHECK_EQ(write(peer, "abc", 3), 3);
+        shutdown(peer, SHUT_WR);
+        CHECK_EQ(cv_transport_watch(&transport, false, false), 0);
+        for (int i = 0; i < 3; i++) {
+            turn();
+        }
+        CHECK_EQ(readable + writable + hangups, 0);
+        reset_peer();
+        while (hangups == 0) {
+            uv_run(&loop, UV_RUN_ONCE);
+        }
+        CHECK_EQ(transport.failed, tcp);
+        turn();
+        CHECK_EQ(hangups, 1);
+        CHECK_EQ(close_all(), 0);
+    }
+}
+#endif
 
 static void
 close_from_callback(void)
@@ -297,6 +330,9 @@ main(void)
     RUN(room_is_told_only_when_asked_for);
     RUN(a_fin_is_told_while_reading_is_off);
     RUN(a_reset_is_told_whether_reading_or_not);
+#ifdef __linux__
+    RUN(the_end_behind_a_fin_is_told);
+#endif
     RUN(it_may_be_closed_from_a_callback);
     RUN(pieces_are_written_in_order);
     RUN(a_full_socket_says_so);
