@@ -168,18 +168,12 @@ connection_close(PyObject *op, PyObject *Py_UNUSED(arg))
     return do_to(op, cv_conn_stop);
 }
 
-static void
-abort_conn(cv_conn_t *conn)
-{
-    cv_conn_close(conn, false);
-}
-
 PyDoc_STRVAR(abort_doc, "abort($self, /)\n--\n\nClose now; what is queued is lost.");
 
 static PyObject *
 connection_abort(PyObject *op, PyObject *Py_UNUSED(arg))
 {
-    return do_to(op, abort_conn);
+    return do_to(op, cv_conn_abort);
 }
 
 PyDoc_STRVAR(is_closing_doc, "is_closing($self, /)\n--\n\nSay whether it is closed, or closes after what is queued.");

@@ -350,11 +350,14 @@ void cv_conn_refuse_busy(cv_conn_t *conn);
 void cv_conn_reply(cv_conn_t *conn, unsigned status, const char *text);
 
 /* The open answer cannot be completed: what is queued goes out (the held head too) with the next flush, then the
- * connection closes. */
+ * connection closes; with RST where the client would take that for the whole. */
 void cv_conn_fail(cv_conn_t *conn);
 
 /* Closes when what is queued is written; an open answer is broken off. */
 void cv_conn_stop(cv_conn_t *conn);
+
+/* Closes now; what is queued is lost. With RST where the client would take what it has of a body for the whole. */
+void cv_conn_abort(cv_conn_t *conn);
 
 /* Closes now; on_gone is called if it was not. `reset`: RST. */
 void cv_conn_close(cv_conn_t *conn, bool reset);

@@ -33,6 +33,12 @@ cv_conn_close(cv_conn_t *conn, bool reset)
 }
 
 void
+cv_conn_abort(cv_conn_t *conn)
+{
+    cv_conn_close(conn, cv_conn_is_cut_short(conn));
+}
+
+void
 cv_conn_stop(cv_conn_t *conn)
 {
     if (cv_conn_is_answering(conn)) {
@@ -66,8 +72,8 @@ cv_conn_finish(cv_conn_t *conn)
 {
     bool all_read = conn->request_complete && !conn->input_dropped && cv_conn_waiting(conn) == 0
         && !cv_transport_has_input(&conn->transport);
-    if (all_read || conn->input_ended) {
-        cv_conn_close(conn, false);
+    if (all_read || conn->input_ended || cv_conn_is_cut_short(conn)) {
+        cv_conn_abort(conn);
     } else {
         cv_conn_linger(conn);
     }
@@ -95,7 +101,7 @@ void
 cv_conn_end_input(cv_conn_t *conn)
 {
     if (!outlives_input(conn)) {
-        cv_conn_close(conn, false);
+        cv_conn_abort(conn);
         return;
     }
     conn->input_ended = true;

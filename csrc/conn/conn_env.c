@@ -247,7 +247,7 @@ void
 cv_conn_env_abort(cv_conn_env_t *env)
 {
     while (!cv_list_is_empty(&env->conns)) {
-        cv_conn_close(CV_CONTAINER_OF(env->conns.next, cv_conn_t, node), false);
+        cv_conn_abort(CV_CONTAINER_OF(env->conns.next, cv_conn_t, node));
     }
 }
 

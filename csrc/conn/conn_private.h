@@ -52,6 +52,15 @@ cv_conn_head_fed(const cv_conn_t *conn)
     return conn->parser != NULL ? cv_h1_parser_head_fed(conn->parser) : 0;
 }
 
+/* True when a good end of the connection would pass off part of a body as the whole: only that end delimits it
+ * (RFC 9112 section 8), and not all of it was written. It is reset, though that may cost what is on its way. */
+static inline bool
+cv_conn_is_cut_short(const cv_conn_t *conn)
+{
+    return conn->response.framing == CV_H1_CLOSED
+        && (!conn->response_complete || conn->response.is_broken || conn->queued > 0);
+}
+
 /* conn_env.c */
 
 /* Frees a connection that libuv let go, and ends the env's deinit after the last one. */

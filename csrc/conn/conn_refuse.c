@@ -139,6 +139,7 @@ cv_conn_fail(cv_conn_t *conn)
         cv_conn_output_commit(conn);
     }
     conn->response.keep_alive = false;
+    conn->response.is_broken = true;
     cv_conn_end_response(conn);
 }
 

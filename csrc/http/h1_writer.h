@@ -54,6 +54,7 @@ typedef struct {
     bool has_trailers : 1;  /* a trailer section will follow, if the body is chunked */
     bool trailers_open : 1; /* the body is complete, the trailer section is not */
     bool head_open : 1;     /* begin was called, end_head not yet */
+    bool is_broken : 1;     /* set by whoever gives it up: the body is not complete and will never be */
     uint64_t length_left;   /* CV_H1_COUNTED: body bytes that are still to come */
     uint64_t body_len;      /* body bytes that were taken, without their framing */
 } cv_h1_response_t;

@@ -21,7 +21,7 @@
 #endif
 
 #ifdef __linux__
-#define WATCH_END UV_PRIORITIZED /* epoll tells of a reset always, but only where anything is watched: no peer sends this */
+#define WATCH_END UV_PRIORITIZED /* nobody sends it; but epoll tells of a reset only where anything is watched */
 #else
 #define WATCH_END 0
 #endif

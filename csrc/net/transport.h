@@ -46,8 +46,8 @@ struct cv_transport {
 int cv_transport_open(cv_transport_t *transport, uv_loop_t *loop, int fd,
                       const cv_transport_ops_t *ops);
 
-/* Says what to watch. While reading is off the transport watches for a hang-up instead, and behind that for the next one
- * (not on kqueue, which has no such filter: there the next read or write finds out). */
+/* Says what to watch. While reading is off the transport watches for a hang-up instead, and behind that for the next
+ * one (not on kqueue, which has no such filter: there the next read or write finds out). */
 int cv_transport_watch(cv_transport_t *transport, bool reading, bool writing);
 
 /* recv: bytes read, 0 at the end of input, -EAGAIN, or another negative errno. EINTR is retried. */

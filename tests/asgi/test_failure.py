@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import Serve
 from tests.support.asgi import App, Notes, Receive, Scope, Send, respond
 from tests.support.raw import Response
-from tests.support.server import LOGGER, traceback_text
+from tests.support.server import LOGGER, RunningServer, traceback_text
 
 START: dict[str, Any] = {"type": "http.response.start", "status": 200, "headers": []}
 
@@ -149,6 +149,33 @@ def test_failure_while_streaming(serve: Serve) -> None:
         assert response.status == 200 and response.chunked
         assert client.read_to_end() == b"4\r\npart\r\n"
         server.log.expect("Exception in ASGI application", logging.ERROR)
+
+
+@pytest.mark.parametrize("how", ["raise", "return", "close", "abort", "complete"])
+def test_a_body_that_only_the_end_of_the_connection_ends(serve: Serve, how: str) -> None:
+    """The client of a part of it must not take that for the whole."""
+    servers: list[RunningServer] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(dict(START))
+        await send({"type": "http.response.body", "body": b"part", "more_body": True})
+        if how == "raise":
+            raise Deliberate("while streaming")
+        if how == "complete":
+            await send({"type": "http.response.body", "body": b""})
+        elif how != "return":
+            (connection,) = servers[0].server.server_state.connections
+            getattr(connection, how)()
+
+    with serve(app) as server, server.connect() as client:
+        servers.append(server)
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
+        client.read_to_end()
+        assert client.reset == (how != "complete")
+        if how == "raise":
+            server.log.expect("Exception in ASGI application", logging.ERROR)
+        elif how == "return":
+            server.log.expect("ASGI callable returned without completing response.")
 
 
 def test_failure_within_a_counted_body(serve: Serve) -> None:

@@ -72,6 +72,27 @@ def test_the_grace_ends_idle_connections_too(serve: Serve) -> None:
         assert not any("Cancel" in line for line in server.log.lines())
 
 
+def test_the_grace_breaks_off_what_only_the_end_of_the_connection_ends(
+    serve: Serve, notes: Notes
+) -> None:
+    """What an HTTP/1.0 client has of it does not look like the whole."""
+
+    async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"part", "more_body": True})
+        notes.put("here")
+        await asyncio.Event().wait()
+
+    with serve(endless, timeout_graceful_shutdown=0) as server, server.connect() as client:
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
+        assert notes.get() == "here"
+        server.server.should_exit = True
+        client.read_to_end()
+        assert client.reset
+        server.log.expect("Cancel 1 running task(s), timeout graceful shutdown exceeded")
+        server.log.expect("Exception in ASGI application")
+
+
 def streaming(notes: Notes) -> App:
     """An application whose answers have begun before a stop, and end after it."""
     first = True

@@ -349,6 +349,46 @@ TEST(a_failure_sends_what_there_is)
     CHECK_EQ(fixture_end(f), 0);
 }
 
+/* On HTTP/1.0 a body without a length ends with the connection, and a good end would say that it is the whole. */
+TEST(a_failure_of_what_only_the_end_delimits_is_a_reset)
+{
+    enum { COMPLETE,
+           FAILS,
+           FAILS_EARLY,
+           REFUSED,
+           STOPPED,
+           ABORTED,
+           WAYS };
+    for (int how = COMPLETE; how < WAYS; how++) {
+        fixture_t *f = fixture_new_tcp();
+        say(f, "GET / HTTP/1.0\r\n\r\n");
+        while (f->told_len == 0) {
+            turn_waiting(f);
+        }
+        CHECK_EQ(cv_conn_respond(f->conn, 200), 0);
+        if (how != FAILS_EARLY) {
+            CHECK_EQ(body(f, "part", 4, false), 0);
+        }
+        if (how == COMPLETE) {
+            CHECK_EQ(body(f, "", 0, true), 0);
+        } else if (how == STOPPED) {
+            cv_conn_stop(f->conn);
+        } else if (how == ABORTED) {
+            cv_conn_env_abort(&f->env);
+        } else if (how == REFUSED) {
+            cv_conn_refuse(f->conn, 504, NULL);
+        } else {
+            cv_conn_fail(f->conn);
+        }
+        while (!f->heard_end && !f->heard_reset) {
+            turn(f);
+            hear(f);
+        }
+        CHECK_EQ(f->heard_reset, how != COMPLETE);
+        CHECK_EQ(fixture_end(f), 0);
+    }
+}
+
 TEST(a_failure_without_an_answer_only_closes)
 {
     fixture_t *f = fixture_new();
@@ -382,6 +422,7 @@ main(void)
     RUN(a_refusal_after_the_head_is_a_failure);
     RUN(a_refused_head_request_gets_no_body);
     RUN(a_failure_sends_what_there_is);
+    RUN(a_failure_of_what_only_the_end_delimits_is_a_reset);
     RUN(a_failure_without_an_answer_only_closes);
     return cv_test_end();
 }
