@@ -63,14 +63,19 @@ read_status(PyObject *status, long *out_status)
     return *out_status == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
-enum { START_KEYS = 3 }; /* type, status, headers: what nearly every start consists of */
+/* True when a start has more than nearly every one consists of: type, status, and headers if there are any. */
+static bool
+says_more(const cv_message_t *message)
+{
+    return PyDict_GET_SIZE(message->dict) > 2 + (message->headers != NULL);
+}
 
 /* What a start says of trailers. New reference, or NULL. */
 static PyObject *
 announced_trailers(const CycleObject *cycle, const cv_message_t *message)
 {
     cv_service_t *service = cycle->service;
-    if (PyDict_GET_SIZE(message->dict) <= START_KEYS || (service->extensions.enabled & CV_TRAILERS) == 0) {
+    if (!says_more(message) || (service->extensions.enabled & CV_TRAILERS) == 0) {
         return NULL;
     }
     cv_message_extra_t extra;

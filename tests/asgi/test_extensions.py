@@ -255,6 +255,15 @@ def test_trailers_follow_the_body(
         client.assert_open("/hello")
 
 
+def test_trailers_of_a_start_without_headers(serve: Serve, notes: Notes) -> None:
+    start = {key: value for key, value in START_WITH_TRAILERS.items() if key != "headers"}
+    with serve(Sends(notes, start, BODY, SUM)) as server, server.connect() as client:
+        ask_with_trailers(client)
+        assert read_trailers(client) == (b"ok", [(b"digest", b"abc")])
+        assert notes.get() is None
+        client.assert_open("/hello")
+
+
 @pytest.mark.parametrize("case", ["not asked for", "http/1.0", "counted", "head", "no content"])
 def test_trailers_that_cannot_be_sent_are_dropped(serve: Serve, notes: Notes, case: str) -> None:
     start = dict(START_WITH_TRAILERS)
