@@ -228,8 +228,9 @@ cv_h1_response_begin(cv_h1_response_t *response, cv_buffer_t *out, unsigned stat
     if (is_head || status < 200 || status == 204 || status == 205 || status == 304) {
         response->framing = CV_H1_BODILESS;
     }
-    if (status < 200 && status != 101) {
-        response->keep_alive = false; /* no final answer (RFC 9110 section 15.2): the client would wait */
+    if (status < 200) {
+        /* No final answer (RFC 9110 section 15.2), for which the client would wait; or what follows is not HTTP. */
+        response->keep_alive = false;
     }
     cv_span_t line = cv_status_line(status);
     if (line.len != 0) {

@@ -318,7 +318,13 @@ TEST(an_interim_status_as_an_answer_closes)
     CHECK_SENT(answer, "HTTP/1.1 103 Early Hints\r\nconnection: close\r\n\r\n");
 
     answer = begin(101);
+    CHECK_EQ(end_head(&answer, 0, true), 0);
+    CHECK(!answer.response.keep_alive);
+    CHECK_SENT(answer, "HTTP/1.1 101 Switching Protocols\r\nconnection: close\r\n\r\n");
+
+    answer = begin(101);
     CHECK_EQ(field(&answer, "connection", "upgrade"), 0);
+    answer.response.keep_alive = true; /* who answers a handshake knows what follows */
     CHECK_EQ(end_head(&answer, 0, true), 0);
     CHECK(answer.response.keep_alive);
     CHECK_SENT(answer, "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n\r\n");
