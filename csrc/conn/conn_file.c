@@ -95,11 +95,16 @@ begin_reading(cv_conn_file_t *file, size_t len)
     return true;
 }
 
-/* True when the next `len` bytes can be sent without waiting for the disk, as far as that is known. */
-static bool
-is_at_hand(const cv_conn_file_t *file, size_t len)
+/* How many of the next `len` bytes, which are as many as a turn sends, can be sent without waiting for the disk, as far
+ * as that is known. */
+static size_t
+count_at_hand(const cv_conn_file_t *file, size_t len)
 {
-    return file->offset < file->read_end || cv_file_is_cached(file->fd, file->offset, len);
+    if (file->offset < file->read_end) {
+        uint64_t read = file->read_end - file->offset;
+        return read < len ? (size_t)read : len;
+    }
+    return cv_file_is_cached(file->fd, file->offset, len) ? len : 0;
 }
 
 ssize_t
@@ -109,9 +114,11 @@ cv_conn_file_send(cv_conn_file_t *file, size_t len)
     if (file->reading_len > 0) {
         return -EINPROGRESS;
     }
-    if (!is_at_hand(file, piece) && begin_reading(file, piece)) {
+    size_t at_hand = count_at_hand(file, piece);
+    if (at_hand == 0 && begin_reading(file, piece)) {
         return -EINPROGRESS;
     }
+    piece = at_hand > 0 ? at_hand : piece;
     ssize_t sent = cv_transport_send_file(&file->conn->transport, file->fd, file->offset, piece);
     if (sent == 0 || sent == -EIO) {
         return CV_CONN_ESHORT;

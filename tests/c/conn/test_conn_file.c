@@ -124,6 +124,23 @@ TEST(what_is_not_in_memory_is_read_first)
     files_are_sent(false, true);
 }
 
+/* Sending goes by what the socket takes, so that it comes to an end of what was read at any byte. */
+TEST(no_more_is_sent_than_a_thread_has_read)
+{
+    fixture_t *f = new_asked(GET);
+    cached = false;
+    cv_conn_file_t *file = cv_conn_file_new(f->conn, make_file(BIG), 0);
+    file->read_end = 1000;
+    CHECK_EQ(cv_conn_file_send(file, BIG), 1000);
+    file->read_end = 1500;
+    CHECK_EQ(cv_conn_file_send(file, 100), 100);
+    CHECK_EQ(cv_conn_file_send(file, BIG), 400);
+    cached = true;
+    CHECK(cv_conn_file_send(file, BIG) > 400);
+    cv_conn_file_release(file);
+    CHECK_EQ(fixture_end(f), 0);
+}
+
 TEST(a_part_of_a_file_stands_between_bytes)
 {
     fixture_t *f = new_asked(GET);
@@ -254,6 +271,7 @@ main(void)
 {
     RUN(a_file_is_sent);
     RUN(what_is_not_in_memory_is_read_first);
+    RUN(no_more_is_sent_than_a_thread_has_read);
     RUN(a_part_of_a_file_stands_between_bytes);
     RUN(a_body_that_is_not_sent_needs_no_file);
     RUN(an_excess_is_cut_and_a_shortfall_is_told);
