@@ -36,6 +36,8 @@ class Lifespan:
         self._shutdown_over = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._abandoned = False
+        self._ending: asyncio.Task[None] | None = None
+        """The task once it is abandoned: nobody else may hold it, and asyncio does so weakly."""
 
     async def startup(self) -> None:
         """Send `lifespan.startup` and wait for the answer; a failure sets `should_exit`."""
@@ -71,6 +73,7 @@ class Lifespan:
                 task.exception()  # an interrupt, which has reached the loop's caller already
             return None
         self._abandoned = True
+        self._ending = task
         task.cancel()
         return task
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import Iterator
@@ -390,3 +391,29 @@ def test_a_server_that_was_interrupted_runs_once_more() -> None:
     finally:
         signal.signal(signal.SIGTERM, before)
     assert seen == [signal.SIGTERM] * 2
+
+
+def test_a_start_that_ignores_its_cancellation_is_not_lost(new_loop: LoopFactory) -> None:
+    """It waits for what nobody else has, and asyncio holds tasks weakly."""
+    heard: list[str] = []
+
+    async def start(scope: applications.Scope) -> None:
+        server.force_exit = True
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                heard.append("cancelled")
+                if len(heard) == 2:
+                    raise
+
+    server = make_server(applications.make(start=start))
+
+    async def main() -> None:
+        await server.serve()
+        await until(lambda: heard == ["cancelled"])
+        gc.collect()
+        assert len(asyncio.all_tasks()) == 2
+
+    run(new_loop, main)
+    assert heard == ["cancelled"] * 2
