@@ -1,7 +1,7 @@
 """Programs in C that the benchmarks need: the limit of what a server can cost, and clients.
 
 They are compiled when they are first asked for, with the libuv and llhttp that cuvee builds from,
-into the cache folder of the build (`CUVEE_CACHE_DIR`).
+into the folder of builds of this tree: two trees would write over each other's.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
-from build_support import compiler, libraries, sources
+from build_support import compiler, libraries
 from build_support.errors import BuildError
 from build_support.switches import Switches
 
@@ -33,7 +33,7 @@ def program(name: str, python: str) -> Path:
 
     What is newer than its source is not compiled again.
     """
-    work = sources.cache_dir().absolute() / "benchmarks"
+    work = ROOT / "build" / "benchmarks"
     cc = _compiler(python)
     library = libraries.prepare(ROOT, work, Switches(), cc)
     flags = [*_FLAGS, f"-I{ROOT / 'csrc'}", *library.includes]
