@@ -28,6 +28,7 @@ from cuvee.lifespan import Lifespan
 from cuvee.log_file import has_log_files, reopen_log_files
 from cuvee.logging import style
 from cuvee.server_state import Listeners, ServerState
+from cuvee.signal_wakeup import waking
 
 HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 CANCEL_MESSAGE = "Task cancelled, timeout graceful shutdown exceeded"
@@ -143,7 +144,8 @@ class Server:
         self.lifespan = self.config.lifespan_class(self.config)
         _log_process("Started", process)
         _warn_of_what_is_not_called(self)
-        with self._reopening_logs(asyncio.get_running_loop()):
+        loop = asyncio.get_running_loop()
+        with waking(loop), self._reopening_logs(loop):
             try:
                 await self.startup(sockets=sockets)
                 await self._serve_to_the_end(sockets)

@@ -300,3 +300,31 @@ def test_signals_stop_process_1(name: str, number: signal.Signals, code: int) ->
         assert server.stderr.lines[0] == "INFO:     Started server process [1]"
         os.kill(_only_child(server.process.pid), number)
         assert server.wait() == code
+
+
+SIGNALLED_ELSEWHERE = """
+import signal, threading
+
+def take_it():
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    threading.Event().wait()
+
+threading.Thread(target=take_it, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+async def app(scope, receive, send):
+    raise AssertionError(scope)
+"""
+
+
+@pytest.mark.parametrize("loop", ["auto", "asyncio", "uvloop"])
+def test_a_signal_that_does_not_interrupt_the_loop_wakes_it(tmp_path: Path, loop: str) -> None:
+    """Another thread takes it; one that comes just before the loop sleeps is like that, too."""
+    if loop == "uvloop":
+        pytest.importorskip("uvloop")
+    (tmp_path / "elsewhere.py").write_text(SIGNALLED_ELSEWHERE)
+    arguments = ("elsewhere:app", "--loop", loop, "--lifespan", "off", "--port", "0")
+    with ServerProcess(*arguments, cwd=tmp_path) as server:
+        server.wait_until_running()
+        server.signal(signal.SIGTERM)
+        server.stderr.expect("Finished server process")

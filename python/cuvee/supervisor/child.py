@@ -176,7 +176,7 @@ def main() -> NoReturn:
     for number in numbers:
         os.set_inheritable(number, False)
     for stop in STOPS:
-        signal.signal(stop, _leave)
+        signal.signal(stop, _leave_import)
     from cuvee.early_signals import note_reopening
 
     signal.signal(signal.SIGUSR1, note_reopening)
@@ -201,13 +201,21 @@ def main() -> NoReturn:
         if not has_log_files():
             signal.signal(signal.SIGUSR1, signal.SIG_DFL)
         load(config)
-        if signal.getsignal(signal.SIGTERM) is _do_nothing:  # an import has swallowed the exit
-            sys.exit(128 + signal.SIGTERM)
+        for stop in STOPS:
+            signal.signal(stop, _leave)
         serve_loaded(config, [socket.socket(fileno=number) for number in listeners])
     except Exception as exc:
         print_failure(exc)
         sys.exit(1)
     sys.exit(0)
+
+
+def _leave_import(number: int, _: FrameType | None) -> NoReturn:
+    # At once: an import may swallow an exception, and the interpreter does so in its callbacks.
+    for stream in sys.stdout, sys.stderr:
+        with contextlib.suppress(Exception):  # it may be in the middle of a line
+            stream.flush()
+    os._exit(128 + number)
 
 
 def _leave(number: int, _: FrameType | None) -> NoReturn:
