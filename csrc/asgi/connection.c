@@ -91,13 +91,14 @@ cv_connection_list(cv_service_t *service)
 void
 cv_connection_look_again(cv_service_t *service, cv_conn_t *conn)
 {
-    PyObject *key = PyLong_FromVoidPtr(conn);
+    PyObject *client = Py_XNewRef(cv_peer_client(conn->app)); /* first: a finalizer may close the connection */
+    PyObject *key = client == NULL ? NULL : PyLong_FromVoidPtr(conn);
     PyObject *handle = key == NULL ? NULL : PyDict_GetItemWithError(service->handles, key);
-    PyObject *client = handle == NULL ? NULL : cv_peer_client(conn->app);
-    if (client != NULL) {
+    if (handle != NULL) {
         Py_SETREF(((ConnectionObject *)handle)->client, Py_NewRef(client));
     }
     Py_XDECREF(key);
+    Py_XDECREF(client);
     PyErr_Clear(); /* without memory it is as it was */
 }
 

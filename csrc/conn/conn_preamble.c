@@ -51,5 +51,5 @@ cv_conn_take_preamble(cv_conn_t *conn)
     conn->state = CV_CONN_IDLE;
     conn->input_start = preamble.size;
     conn->env->ops->on_preamble(conn, &preamble);
-    return true;
+    return conn->state == CV_CONN_IDLE; /* which code that runs meanwhile may have closed */
 }

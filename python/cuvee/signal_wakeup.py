@@ -22,16 +22,17 @@ def waking(loop: asyncio.AbstractEventLoop) -> Generator[None, None, None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    present = signal.set_wakeup_fd(-1)
+    if present != -1:
+        signal.set_wakeup_fd(present, warn_on_full_buffer=False)
+        yield
+        return
     reading, writing = socket.socketpair()
     with reading, writing:
         reading.setblocking(False)
         writing.setblocking(False)
-        former = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
-        if former != -1:
-            signal.set_wakeup_fd(former, warn_on_full_buffer=False)
-            yield
-            return
         loop.add_reader(reading, _drain, reading)
+        signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
         try:
             yield
         finally:
