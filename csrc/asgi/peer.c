@@ -139,15 +139,13 @@ cv_peer_free(cv_peer_t *peer)
     free(peer);
 }
 
-PyObject *
-cv_peer_client(cv_peer_t *peer)
+/* New reference: (host, port), or None. */
+static PyObject *
+make_address(const struct sockaddr *address)
 {
-    if (peer->client == NULL) {
-        char host[INET6_ADDRSTRLEN];
-        int port = split_address(&peer->address.any, host);
-        peer->client = port < 0 ? Py_NewRef(Py_None) : Py_BuildValue("(si)", host, port);
-    }
-    return peer->client;
+    char host[INET6_ADDRSTRLEN];
+    int port = split_address(address, host);
+    return port < 0 ? Py_NewRef(Py_None) : Py_BuildValue("(si)", host, port);
 }
 
 static PyObject *
@@ -169,19 +167,39 @@ make_server(int fd)
         PyObject *path = PyUnicode_DecodeFSDefaultAndSize(local->sun_path, (Py_ssize_t)path_len);
         return path == NULL ? NULL : Py_BuildValue("(NO)", path, Py_None);
     }
-    char host[INET6_ADDRSTRLEN];
-    int port = split_address(address, host);
-    return port < 0 ? Py_NewRef(Py_None) : Py_BuildValue("(si)", host, port);
+    return make_address(address);
+}
+
+/* No collection may come in the middle: its finalizers could close the connection, whose end is its peer's. */
+static void
+end_pause(int collects)
+{
+    if (collects) {
+        PyGC_Enable();
+    }
+}
+
+PyObject *
+cv_peer_client(cv_peer_t *peer)
+{
+    if (peer->client == NULL) {
+        int collects = PyGC_Disable();
+        peer->client = make_address(&peer->address.any);
+        end_pause(collects);
+    }
+    return peer->client;
 }
 
 PyObject *
 cv_peer_server(cv_peer_t *peer, int fd, PyObject *known)
 {
     if (peer->server == NULL) {
+        int collects = PyGC_Disable();
         peer->server = make_server(fd);
         if (peer->server != NULL && known != NULL && PyObject_RichCompareBool(peer->server, known, Py_EQ) == 1) {
             Py_SETREF(peer->server, Py_NewRef(known));
         }
+        end_pause(collects);
     }
     return peer->server;
 }

@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import Serve
 from tests.support.asgi import App, Notes, Receive, Scope, Send, respond
+from tests.support.collection import collection_at
 from tests.support.raw import Response
 from tests.support.server import LOGGER, RunningServer, traceback_text
 
@@ -387,3 +388,31 @@ def test_what_is_logged_of_a_request_is_logged_in_its_context(
                 server.log.expect("ASGI", logging.ERROR)
     finally:
         logger.removeFilter(note)
+
+
+@pytest.mark.parametrize("allocation", range(1, 13))
+def test_a_finalizer_that_closes_what_is_looked_at(
+    serve: Serve, notes: Notes, allocation: int
+) -> None:
+    """The list of connections is made while they go."""
+    servers: list[RunningServer] = []
+
+    def listed() -> list[Any]:
+        return list(servers[0].server.server_state.connections)
+
+    def abort_all() -> None:
+        for connection in listed():
+            connection.abort()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        with collection_at(allocation, abort_all):
+            clients = [connection.client for connection in listed()]
+        notes.put(clients)
+        await respond(send)
+
+    with serve(app) as server, server.connect() as other, server.connect() as client:
+        servers.append(server)
+        server.settle()
+        client.get()
+        peers = [one.sock.getsockname()[:2] for one in (other, client)]
+        assert all(who is None or who in peers for who in notes.get())

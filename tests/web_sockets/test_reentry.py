@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from tests.conftest import Serve
 from tests.support.asgi import Message, Notes, Receive, Scope, Send
+from tests.support.collection import collection_at
 from tests.support.server import LOOPS
 from tests.support.web_socket import (
     BINARY,
@@ -160,17 +160,6 @@ def test_the_status_of_a_denial_is_an_int(serve: Serve, notes: Notes, status: An
         client.say_goodbye()
 
 
-class Garbage:
-    """Part of a cycle; does something when it is collected."""
-
-    def __init__(self, do: Callable[[], object]) -> None:
-        self.me = self
-        self.do = do
-
-    def __del__(self) -> None:
-        self.do()
-
-
 def step(awaitable: Any) -> Message | None:
     """Take one step, and stop; return what was there already."""
     try:
@@ -181,25 +170,6 @@ def step(awaitable: Any) -> Message | None:
     finally:
         awaitable.close()
     return None
-
-
-@contextlib.contextmanager
-def collection_at(allocation: int, do: Callable[[], object]) -> Iterator[None]:
-    """Run `do` in a collection that begins at about that allocation. (Later versions than Python
-    3.11 collect between instructions only: there it runs sooner or later.)"""
-    spare = [{"dict": number} for number in range(100)]  # none is spare: the next one is made
-    gc.collect()
-    Garbage(do)
-    gc.set_threshold(allocation)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*THRESHOLDS)
-        gc.collect()
-        del spare
-
-
-THRESHOLDS = gc.get_threshold()
 
 
 @pytest.mark.parametrize("allocation", range(1, 9))
